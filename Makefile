@@ -1,0 +1,62 @@
+# `make up` and `make test` are all that a newcomer needs: each installs what is missing and does its work.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := .make
+
+.PHONY: up test check bench clean install lock artifacts format
+
+up: install  ## PostgreSQL, a chain, contracts, sample merchants, a week of purchases, the gateway on 127.0.0.1:8000
+	@$(BIN)/points up
+
+test: $(STAMP)/dev $(STAMP)/node  ## every test, on a real database and a real node
+	@$(BIN)/python -m contracts.compile --check
+	@$(BIN)/pytest -q
+
+check: $(STAMP)/dev $(STAMP)/node  ## format, lint, types, import directions, artifacts, tests
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(MAKE) --no-print-directory test
+
+bench: $(STAMP)/dev $(STAMP)/node  ## purchases per second, end to end
+	@$(BIN)/points bench
+
+format: $(STAMP)/dev
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+artifacts: $(STAMP)/dev $(STAMP)/node  ## recompile the contracts and regenerate their bindings
+	$(BIN)/python -m contracts.compile
+
+lock: $(STAMP)/dev  ## pin the newest dependencies that pyproject.toml admits, with hashes and without addresses
+	$(BIN)/uv pip compile pyproject.toml --upgrade --universal --generate-hashes --no-header -q \
+		--extra replay --group build -o requirements/run.txt
+	$(BIN)/uv pip compile pyproject.toml --universal --generate-hashes --no-header -q \
+		--extra replay --group build --group dev -c requirements/run.txt -o requirements/dev.txt
+
+install: $(STAMP)/run $(STAMP)/node
+
+$(VENV)/bin/python:
+	@$(PYTHON) -m venv $(VENV)
+
+$(STAMP)/run: requirements/run.txt pyproject.toml | $(VENV)/bin/python
+	@echo "Installing Python packages ..."
+	@$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements/run.txt
+	@$(BIN)/python -m pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@mkdir -p $(STAMP) && touch $@
+
+$(STAMP)/dev: requirements/dev.txt $(STAMP)/run
+	@echo "Installing development packages ..."
+	@$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements/dev.txt
+	@mkdir -p $(STAMP) && touch $@
+
+$(STAMP)/node: contracts/package.json contracts/package-lock.json | $(STAMP)/run
+	@echo "Installing the chain's tools (anvil, solc) ..."
+	@$(BIN)/python -m scripts.node install
+	@mkdir -p $(STAMP) && touch $@
+
+clean:  ## everything that was installed, built or stored
+	rm -rf $(VENV) $(STAMP) .data build *.egg-info contracts/node_modules contracts/cache contracts/out
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,1 @@
+"""The contracts and the Python that reaches them: compilation, bindings, signatures, receipts, JSON-RPC."""

@@ -1,0 +1,291 @@
+"""The tables of schema `exchange`: what only we know and must never lose.
+
+Money paths are integers: points in base units (1 point = 100), purchases in minor units of the merchant's currency,
+settlement tokens in base units. Secrets are stored sealed (`exchange/vault.py`) and never leave their row in the clear.
+
+The relayer's state machine is enforced here, by CHECK constraints, rather than by the code that walks it:
+
+    call          queued -> placed (in a transaction) | refused (failed simulation: never had a nonce)
+    transaction   signed -> sent -> included -> final          (included -> sent when its block leaves the chain)
+
+What became of a call is the outcome of its transaction, and `failure` if the call alone failed inside it. Whether a
+purchase was minted is read from `mirror`, the chain's own word.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    DateTime,
+    ForeignKey,
+    ForeignKeyConstraint,
+    Identity,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Numeric,
+    Table,
+    Text,
+    UniqueConstraint,
+    Uuid,
+    func,
+    text,
+)
+
+metadata = MetaData(schema="exchange")
+
+Amount = Numeric(39, 0)
+
+
+def _address(name: str, **options: object) -> Column[bytes]:
+    return Column(name, LargeBinary, CheckConstraint(f"octet_length({name}) = 20"), **options)  # type: ignore[arg-type]
+
+
+def _now(name: str) -> Column[object]:
+    return Column(name, DateTime(timezone=True), server_default=func.now(), nullable=False)
+
+
+merchant = Table(
+    "merchant",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("slug", Text, nullable=False, unique=True),
+    Column("name", Text, nullable=False),
+    Column("symbol", Text, nullable=False),
+    Column("currency", Text, CheckConstraint("currency ~ '^[A-Z]{3}$'"), nullable=False),
+    Column("minor_digits", Integer, nullable=False),  # decimals of the currency: 2 for USD, 0 for JPY
+    _address("programme", nullable=False, unique=True),  # known before it is deployed: CREATE2
+    _address("owner", nullable=False),
+    Column("owner_key", LargeBinary),  # sealed; null when the merchant keeps its own key
+    _address("issuer", nullable=False),
+    Column("issuer_key", LargeBinary, nullable=False),  # sealed
+    Column("next_batch", BigInteger, server_default="1", nullable=False),
+    Column("owner_nonce", BigInteger, server_default="0", nullable=False),  # next sequential nonce on the exchange
+    _now("created_at"),
+)
+
+api_key = Table(
+    "api_key",
+    metadata,
+    Column("prefix", Text, primary_key=True),  # public part of the key, for look-up and for people
+    Column("digest", LargeBinary, nullable=False),  # HMAC-SHA-256 of the whole key under the pepper
+    Column("role", Text, CheckConstraint("role in ('operator', 'merchant')"), nullable=False),
+    Column("merchant_id", Uuid, ForeignKey("exchange.merchant.id")),
+    _now("created_at"),
+    Column("revoked_at", DateTime(timezone=True)),
+    CheckConstraint("(role = 'merchant') = (merchant_id is not null)", name="api_key_scope"),
+)
+
+earning_rule = Table(
+    "earning_rule",
+    metadata,
+    Column("merchant_id", Uuid, ForeignKey("exchange.merchant.id"), primary_key=True),
+    Column("version", Integer, primary_key=True),
+    # Points base units per currency minor unit, in millionths; points = floor(amount_minor * rate / 1e6).
+    Column("rate_millionths", BigInteger, CheckConstraint("rate_millionths >= 0"), nullable=False),
+    _now("created_at"),
+)
+
+customer = Table(
+    "customer",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    _address("holder", nullable=False, unique=True),
+    Column("custody", Text, CheckConstraint("custody in ('wallet', 'custodial')"), nullable=False),
+    Column("key", LargeBinary),  # sealed
+    _now("created_at"),
+    CheckConstraint("(custody = 'custodial') = (key is not null)", name="customer_custody"),
+)
+
+member = Table(
+    "member",
+    metadata,
+    Column("merchant_id", Uuid, ForeignKey("exchange.merchant.id"), primary_key=True),
+    Column("reference", Text, primary_key=True),  # the merchant's own number for this customer (a card, an account)
+    Column("customer_id", Uuid, ForeignKey("exchange.customer.id"), nullable=False, index=True),
+    _now("created_at"),
+    UniqueConstraint("merchant_id", "customer_id"),
+)
+
+idempotency = Table(
+    "idempotency",
+    metadata,
+    # The answer is not stored: it is a function of what the request created, found by `subject`.
+    Column("scope", Text, primary_key=True),  # a merchant's id, or 'operator'
+    Column("key", Text, primary_key=True),
+    Column("fingerprint", LargeBinary, nullable=False),  # SHA-256 of method, path and canonical body
+    Column("subject", Uuid),
+    _now("created_at"),
+)
+
+batch = Table(
+    "batch",
+    metadata,
+    Column("merchant_id", Uuid, ForeignKey("exchange.merchant.id"), primary_key=True),
+    Column("number", BigInteger, primary_key=True),
+    Column("receipts_root", LargeBinary, nullable=False),
+    Column("total", Amount, nullable=False),
+    Column("count", Integer, nullable=False),
+    Column("call_id", BigInteger, ForeignKey("exchange.call.id"), nullable=False),
+    _now("created_at"),
+)
+
+purchase = Table(
+    "purchase",
+    metadata,
+    Column("merchant_id", Uuid, ForeignKey("exchange.merchant.id"), primary_key=True),
+    Column("id", Uuid, primary_key=True),
+    Column("reference", Text, nullable=False),
+    Column("fingerprint", LargeBinary, nullable=False),
+    Column("customer_id", Uuid, ForeignKey("exchange.customer.id"), nullable=False),
+    _address("holder", nullable=False),
+    Column("amount_minor", BigInteger, CheckConstraint("amount_minor > 0"), nullable=False),
+    Column("store", Text),
+    Column("purchased_at", DateTime(timezone=True), nullable=False),
+    Column("points", BigInteger, CheckConstraint("points >= 0"), nullable=False),
+    Column("rule_version", Integer, nullable=False),
+    Column("salt", LargeBinary, nullable=False),
+    Column("accepted_at", BigInteger, nullable=False),  # Unix seconds, as signed
+    Column("mint_by", BigInteger, nullable=False),
+    Column("signature", LargeBinary, nullable=False),  # the issuer's, over the receipt
+    # Its place on the chain once batched; entry number `batch_index` of batch `batch_number`.
+    Column("batch_number", BigInteger),
+    Column("batch_index", Integer),
+    UniqueConstraint("merchant_id", "reference", name="purchase_reference"),
+    ForeignKeyConstraint(["merchant_id", "rule_version"], ["exchange.earning_rule.merchant_id", "exchange.earning_rule.version"]),
+    CheckConstraint("(batch_number is null) = (batch_index is null)", name="purchase_place"),
+    Index("purchase_queue", "merchant_id", "id", postgresql_where=text("batch_number is null and points > 0")),
+    Index("purchase_batch", "merchant_id", "batch_number", "batch_index", unique=True,
+          postgresql_where=text("batch_number is not null")),
+    Index("purchase_customer", "customer_id", "id"),
+)
+
+INTENT_KINDS = ("send", "redeem", "swap", "give")
+
+intent = Table(
+    "intent",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("digest", LargeBinary, CheckConstraint("octet_length(digest) = 32"), nullable=False, unique=True),
+    Column("kind", Text, CheckConstraint(f"kind in {INTENT_KINDS!r}"), nullable=False),
+    _address("programme", nullable=False),
+    _address("holder", nullable=False),
+    Column("amount", Amount, CheckConstraint("amount > 0"), nullable=False),
+    Column("counterparty", LargeBinary),  # to / into / charity, by kind
+    Column("minimum", Amount),  # swap
+    Column("campaign", BigInteger),  # give
+    Column("order", LargeBinary),  # redeem: 32 bytes
+    Column("nonce", BigInteger, nullable=False),
+    Column("deadline", BigInteger, nullable=False),
+    Column("signature", LargeBinary, nullable=False),
+    Column("call_id", BigInteger, ForeignKey("exchange.call.id"), nullable=False),
+    _now("created_at"),
+    UniqueConstraint("programme", "holder", "nonce", name="intent_nonce"),
+    Index("intent_holder", "holder", "id"),
+)
+
+charity = Table(
+    "charity",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("slug", Text, nullable=False, unique=True),
+    Column("name", Text, nullable=False),
+    _address("address", nullable=False, unique=True),
+    Column("key", LargeBinary),  # sealed; null when the charity keeps its own
+    Column("call_id", BigInteger, ForeignKey("exchange.call.id"), nullable=False),
+    _now("created_at"),
+)
+
+campaign = Table(
+    "campaign",
+    metadata,
+    # Numbers are the chain's: assigned here in order, under lock, and checked against what the chain answers.
+    Column("number", BigInteger, primary_key=True, autoincrement=False),
+    Column("charity_id", Uuid, ForeignKey("exchange.charity.id"), nullable=False),
+    Column("title", Text, nullable=False),
+    Column("goal", Amount, nullable=False),
+    Column("ends_at", BigInteger, nullable=False),
+    Column("call_id", BigInteger, ForeignKey("exchange.call.id"), nullable=False),
+    _now("created_at"),
+)
+
+signer = Table(
+    "signer",
+    metadata,
+    # A lane: a key that pays gas, with its own gapless sequence of nonces.
+    _address("address", primary_key=True),
+    Column("role", Text, CheckConstraint("role in ('operator', 'relayer')"), nullable=False),
+    Column("key", LargeBinary, nullable=False),  # sealed
+    Column("next_nonce", BigInteger, server_default="0", nullable=False),
+    Column("paused", Text),  # why nothing is signed with this key now
+)
+
+transaction = Table(
+    "transaction",
+    metadata,
+    Column("id", BigInteger, Identity(), primary_key=True),
+    Column("signer", LargeBinary, ForeignKey("exchange.signer.address"), nullable=False),
+    Column("nonce", BigInteger, nullable=False),
+    Column("state", Text, nullable=False),
+    _address("target", nullable=False),
+    Column("gas", BigInteger, nullable=False),
+    Column("block", BigInteger),
+    Column("block_hash", LargeBinary),
+    Column("succeeded", Boolean),  # the receipt's status
+    _now("created_at"),
+    UniqueConstraint("signer", "nonce", name="transaction_nonce"),
+    CheckConstraint(
+        "(state in ('signed', 'sent') and block is null and block_hash is null and succeeded is null)"
+        " or (state in ('included', 'final') and block is not null and block_hash is not null and succeeded is not null)",
+        name="transaction_state",
+    ),
+    Index("transaction_open", "signer", "nonce", postgresql_where=text("state <> 'final'")),
+)
+
+attempt = Table(
+    "attempt",
+    metadata,
+    # Signed bytes, stored before they are sent and never deleted: a time-out means "perhaps sent".
+    Column("hash", LargeBinary, primary_key=True),
+    Column("transaction_id", BigInteger, ForeignKey("exchange.transaction.id"), nullable=False, index=True),
+    Column("raw", LargeBinary, nullable=False),
+    Column("max_fee", Amount, nullable=False),
+    Column("tip", Amount, nullable=False),
+    Column("sent_at", DateTime(timezone=True)),
+    Column("sent_block", BigInteger),
+    Index("attempt_unsent", "transaction_id", unique=True, postgresql_where=text("sent_at is null")),
+)
+
+call = Table(
+    "call",
+    metadata,
+    Column("id", BigInteger, Identity(), primary_key=True),
+    # mint, send, redeem, swap, give; create, quote, partner, deposit, charity, campaign
+    Column("kind", Text, nullable=False),
+    Column("state", Text, nullable=False, server_default="queued"),
+    _address("target", nullable=False),
+    Column("data", LargeBinary, nullable=False),
+    Column("gas", BigInteger, nullable=False),
+    # Calls of one sequence take effect in order (the batches of a programme); null: in any order.
+    Column("sequence", LargeBinary),
+    # Set when the call needs its sender (the operator's own acts): it travels alone, signed by this key.
+    Column("signer", LargeBinary, ForeignKey("exchange.signer.address")),
+    Column("transaction_id", BigInteger, ForeignKey("exchange.transaction.id")),
+    Column("position", Integer),  # its index in the bundle
+    Column("failure", Text),  # the reason, as `Name(args)`
+    Column("not_before", DateTime(timezone=True)),
+    Column("tries", Integer, server_default="0", nullable=False),
+    _now("created_at"),
+    CheckConstraint(
+        "(state = 'queued' and transaction_id is null and position is null)"
+        " or (state = 'refused' and transaction_id is null and position is null and failure is not null)"
+        " or (state = 'placed' and transaction_id is not null and position is not null)",
+        name="call_state",
+    ),
+    Index("call_queue", "id", postgresql_where=text("state = 'queued'")),
+    Index("call_transaction", "transaction_id", postgresql_where=text("transaction_id is not null")),
+)

@@ -1,0 +1,217 @@
+"""The tables of schema `mirror`: the SQL copy of the chain, which can be dropped and rebuilt at any time.
+
+Rows are keyed by where the chain put them (block number, log index), so that a rollback deletes everything above the
+fork. `balance`, `supply` and `margin` are folds of `entry` and `movement` and change in the same transaction as they do.
+Addresses and hashes are raw bytes (20 and 32); amounts are integers in base units, exact at 96 bits and more.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Numeric,
+    SmallInteger,
+    Table,
+    Text,
+)
+
+metadata = MetaData(schema="mirror")
+
+Amount = Numeric(39, 0)
+"""A signed integer amount in base units: room for any sum of 96-bit balances."""
+
+
+def _placed(name: str, *columns: Column[object]) -> Table:
+    """A table whose rows are one log each."""
+    return Table(
+        name,
+        metadata,
+        Column("block", BigInteger, primary_key=True),
+        Column("log_index", Integer, primary_key=True),
+        *columns,
+    )
+
+
+cursor = Table(
+    "cursor",
+    metadata,
+    # Exactly one row. `tip` is the hash of block `next_block - 1`; every append and rollback compares and sets it.
+    Column("id", SmallInteger, CheckConstraint("id = 1"), primary_key=True),
+    Column("chain_id", BigInteger, nullable=False),
+    Column("factory", LargeBinary, nullable=False),
+    Column("exchange", LargeBinary, nullable=False),
+    Column("first_block", BigInteger, nullable=False),
+    Column("next_block", BigInteger, nullable=False),
+    Column("tip", LargeBinary, nullable=False),
+    Column("finalized", BigInteger, nullable=False),
+)
+
+block = Table(
+    "block",
+    metadata,
+    Column("number", BigInteger, primary_key=True),
+    Column("hash", LargeBinary, nullable=False),
+    Column("parent", LargeBinary, nullable=False),
+    Column("time", BigInteger, nullable=False),  # Unix seconds
+)
+
+transaction = Table(
+    "transaction",
+    metadata,
+    Column("block", BigInteger, primary_key=True),
+    Column("index", Integer, primary_key=True),
+    Column("hash", LargeBinary, nullable=False, index=True),
+)
+
+programme = _placed(
+    "programme",
+    Column("address", LargeBinary, nullable=False, unique=True),
+    Column("owner", LargeBinary, nullable=False),
+    Column("issuer", LargeBinary, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("symbol", Text, nullable=False),
+)
+
+batch = Table(
+    "batch",
+    metadata,
+    Column("programme", LargeBinary, primary_key=True),
+    Column("number", BigInteger, primary_key=True),
+    Column("block", BigInteger, nullable=False, index=True),
+    Column("log_index", Integer, nullable=False),
+    Column("transaction_index", Integer, nullable=False),
+    Column("receipts_root", LargeBinary, nullable=False),
+    Column("entries_hash", LargeBinary, nullable=False),
+    Column("total", Amount, nullable=False),
+    Column("count", Integer, nullable=False),
+)
+
+ENTRY_KINDS = ("earned", "sent", "received", "redeemed", "swapped", "gave", "transferred")
+"""Why a balance changed. `swapped` has a negative delta in the programme that was left and a positive one in the
+other; `transferred` is a plain ERC-20 transfer by a holder's own transaction (both sides)."""
+
+entry = _placed(
+    "entry",
+    # A transfer between holders is one log and two entries: side 0 is whom it leaves, side 1 whom it reaches.
+    Column("side", SmallInteger, primary_key=True),
+    Column("transaction_index", Integer, nullable=False),
+    Column("programme", LargeBinary, nullable=False),
+    Column("holder", LargeBinary, nullable=False),
+    Column("delta", Amount, nullable=False),
+    Column("kind", Text, CheckConstraint(f"kind in {ENTRY_KINDS!r}"), nullable=False),
+    # The other holder, the other programme, or the charity; null when there is none.
+    Column("counterparty", LargeBinary),
+    # The signed intent's EIP-712 digest; for `earned`, null (the batch is found by programme and transaction).
+    Column("intent", LargeBinary),
+    Index("entry_feed", "holder", "block", "log_index", "side"),
+    Index("entry_intent", "intent", postgresql_where="intent is not null"),
+)
+
+balance = Table(
+    "balance",
+    metadata,
+    Column("holder", LargeBinary, primary_key=True),
+    Column("programme", LargeBinary, primary_key=True),
+    Column("amount", Amount, CheckConstraint("amount >= 0"), nullable=False),
+)
+
+supply = Table(
+    "supply",
+    metadata,
+    Column("programme", LargeBinary, primary_key=True),
+    Column("amount", Amount, CheckConstraint("amount >= 0"), nullable=False),
+)
+
+redemption = _placed(
+    "redemption",
+    Column("intent", LargeBinary, nullable=False),
+    Column("programme", LargeBinary, nullable=False),
+    Column("holder", LargeBinary, nullable=False),
+    Column("order", LargeBinary, nullable=False),
+    Column("amount", Amount, nullable=False),
+)
+
+swap = _placed(
+    "swap",
+    Column("intent", LargeBinary, nullable=False),
+    Column("from", LargeBinary, nullable=False),
+    Column("into", LargeBinary, nullable=False),
+    Column("holder", LargeBinary, nullable=False),
+    Column("amount", Amount, nullable=False),
+    Column("out", Amount, nullable=False),
+    Column("value", Amount, nullable=False),
+    Column("fee", Amount, nullable=False),
+)
+
+gift = _placed(
+    "gift",
+    Column("intent", LargeBinary, nullable=False),
+    Column("programme", LargeBinary, nullable=False),
+    Column("charity", LargeBinary, nullable=False, index=True),
+    Column("holder", LargeBinary, nullable=False),
+    Column("campaign", BigInteger, nullable=False),
+    Column("amount", Amount, nullable=False),
+    Column("value", Amount, nullable=False),
+)
+
+quote = _placed(
+    "quote",
+    Column("programme", LargeBinary, nullable=False, index=True),
+    Column("bid", Amount, nullable=False),
+    Column("ask", Amount, nullable=False),
+    Column("until", BigInteger, nullable=False),
+    Column("cap", Amount, nullable=False),
+    Column("effective", BigInteger, nullable=False),
+)
+
+partner = _placed(
+    "partner",
+    Column("programme", LargeBinary, nullable=False, index=True),
+    Column("partner", LargeBinary, nullable=False),
+    Column("allowed", Boolean, nullable=False),
+)
+
+fee = _placed(
+    "fee",
+    Column("fee_bps", Integer, nullable=False),
+    Column("account", LargeBinary, nullable=False),
+)
+
+charity = _placed(
+    "charity",
+    Column("address", LargeBinary, nullable=False, unique=True),
+    Column("name", Text, nullable=False),
+)
+
+campaign = _placed(
+    "campaign",
+    Column("number", BigInteger, nullable=False, unique=True),
+    Column("charity", LargeBinary, nullable=False),
+    Column("goal", Amount, nullable=False),
+    Column("end", BigInteger, nullable=False),
+)
+
+MOVEMENT_KINDS = ("deposit", "withdrawal", "swap", "gift", "fee")
+
+movement = _placed(
+    "movement",
+    # One log moves value between up to three accounts: 0 debtor, 1 creditor, 2 the fee account.
+    Column("side", SmallInteger, primary_key=True),
+    Column("account", LargeBinary, nullable=False, index=True),
+    Column("delta", Amount, nullable=False),
+    Column("kind", Text, CheckConstraint(f"kind in {MOVEMENT_KINDS!r}"), nullable=False),
+)
+
+margin = Table(
+    "margin",
+    metadata,
+    Column("account", LargeBinary, primary_key=True),
+    Column("amount", Amount, CheckConstraint("amount >= 0"), nullable=False),
+)
