@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from eth_keys import KeyAPI
+from eth_keys.main import KeyAPI
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
