@@ -1,0 +1,71 @@
+"""Settings of the gateway and the relayer, read once by `main` and passed down.
+
+Everything comes from the environment (`POINTS_` and the field's name in capitals). Nothing here is read at import time.
+In production the development secrets below are refused: a copy of this file must not be enough to unseal a key.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final, Literal, Self
+
+from pydantic import SecretStr, field_validator, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+DEVELOPMENT_MASTER_KEY: Final = "d0" * 32
+DEVELOPMENT_PEPPER: Final = "development-pepper"
+DEVELOPMENT_OPERATOR_API_KEY: Final = "development-operator-key"
+
+
+class Settings(BaseSettings):
+    """One frozen model for both programs. Times are seconds."""
+
+    model_config = SettingsConfigDict(env_prefix="POINTS_", frozen=True, extra="ignore")
+
+    environment: Literal["development", "production"] = "development"
+    database_url: str
+    rpc_url: str = "http://127.0.0.1:8545"
+    deployment: Path  # the JSON file that deployment wrote: chain id and addresses
+
+    master_key: SecretStr = SecretStr(DEVELOPMENT_MASTER_KEY)  # 32 bytes in hex; seals the keys at rest
+    pepper: SecretStr = SecretStr(DEVELOPMENT_PEPPER)  # of the API keys' digests
+    operator_api_key: SecretStr = SecretStr(DEVELOPMENT_OPERATOR_API_KEY)  # the first operator's, to create the others
+
+    host: str = "127.0.0.1"
+    port: int = 8000
+    workers: int = 1
+    pool_size: int = 10  # connections a worker
+    pool_timeout: float = 3.0  # for a connection, after which the database counts as down
+    statement_timeout: float = 15.0
+    max_head_age: float = 60.0  # of the mirror's newest block, beyond which the gateway is not ready
+    receipt_life: int = 86_400  # from acceptance to the latest minting, as the receipt promises
+    intent_life: int = 86_400  # of an intent signed with a custodial key, and suggested to wallets
+
+    @field_validator("master_key")
+    @classmethod
+    def _master_key_is_32_bytes(cls, value: SecretStr) -> SecretStr:
+        try:
+            fits = len(bytes.fromhex(value.get_secret_value())) == 32
+        except ValueError:
+            fits = False
+        if not fits:
+            raise ValueError("the master key must be 32 bytes in hex")
+        return value
+
+    @model_validator(mode="after")
+    def _production_has_its_own_secrets(self) -> Self:
+        if self.environment == "production":
+            known = {
+                "POINTS_MASTER_KEY": self.master_key.get_secret_value() == DEVELOPMENT_MASTER_KEY,
+                "POINTS_PEPPER": self.pepper.get_secret_value() == DEVELOPMENT_PEPPER,
+                "POINTS_OPERATOR_API_KEY": self.operator_api_key.get_secret_value() == DEVELOPMENT_OPERATOR_API_KEY,
+            }
+            unset = [name for name, same in known.items() if same]
+            if unset:
+                raise ValueError(f"production refuses the development secrets: set {', '.join(unset)}")
+        return self
+
+    @property
+    def master(self) -> bytes:
+        """The key that seals the other keys."""
+        return bytes.fromhex(self.master_key.get_secret_value())
