@@ -19,7 +19,8 @@ import psycopg
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-ANVIL = ROOT / "contracts" / "node_modules" / ".bin" / "anvil"
+# The program itself: a kill of the script that npm puts into `.bin` would leave it running.
+ANVIL = next((ROOT / "contracts" / "node_modules" / "@foundry-rs").glob("anvil-*/bin/anvil*"))
 
 
 @pytest.fixture(scope="session")
