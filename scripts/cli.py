@@ -1,0 +1,130 @@
+"""The `points` command: one verb for each part that runs, and for what people ask of a running network."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import structlog
+import typer
+from rich.console import Console
+
+from scripts import environment
+
+app = typer.Typer(
+    help="An exchange of loyalty points: run it, feed it, look at it.", no_args_is_help=True, add_completion=False
+)
+replay_app = typer.Typer(help="Drive the running gateway with real purchases.", no_args_is_help=True)
+app.add_typer(replay_app, name="replay")
+
+Data = Annotated[Path, typer.Option("--data", help="Folder of this installation's data.", envvar="POINTS_DATA")]
+console = Console()
+
+
+@app.command()
+def up(
+    data: Data = environment.DEFAULT_DATA,
+    port: Annotated[int, typer.Option(help="Port of the gateway.")] = 8000,
+    rpc_port: Annotated[int, typer.Option(help="Port of the local chain.")] = 8545,
+    workers: Annotated[int, typer.Option(help="Gateway processes.")] = 1,
+    weeks: Annotated[int, typer.Option(help="Weeks of real purchases to replay before serving.")] = 1,
+    samples: Annotated[bool, typer.Option(help="Enrol the sample merchants, charities and purchases.")] = True,
+) -> None:
+    """Start everything on this machine, from nothing or from where it was. Ctrl-C stops it."""
+    from scripts.up import Plan, up
+
+    plan = Plan(data=data, port=port, rpc_port=rpc_port, workers=workers, weeks=weeks, samples=samples)
+    asyncio.run(up(plan, console))
+
+
+@app.command()
+def deploy(data: Data = environment.DEFAULT_DATA) -> None:
+    """Deploy the contracts to POINTS_RPC_URL with POINTS_OPERATOR_KEY, unless they are there already."""
+    from contracts import deploy as contracts
+
+    settings = _settings(data)
+    deployment = contracts.deploy(
+        settings["POINTS_RPC_URL"],
+        bytes.fromhex(settings["POINTS_OPERATOR_KEY"].removeprefix("0x")),
+        path=Path(settings["POINTS_DEPLOYMENT"]),
+    )
+    for name in ("settlement", "exchange", "factory", "bundle"):
+        console.print(f"{name:<11} 0x{getattr(deployment, name).hex()}")
+
+
+@app.command()
+def serve(data: Data = environment.DEFAULT_DATA) -> None:
+    """Run the gateway."""
+    _become(data, "exchange")
+
+
+@app.command()
+def relay(data: Data = environment.DEFAULT_DATA) -> None:
+    """Run the relayer."""
+    _become(data, "exchange.relayer")
+
+
+@app.command()
+def index(data: Data = environment.DEFAULT_DATA) -> None:
+    """Run the indexer."""
+    _become(data, "indexer", "run")
+
+
+@app.command()
+def status(data: Data = environment.DEFAULT_DATA) -> None:
+    """Show how far each part is: queue, chain, mirror, and every programme's points."""
+    from scripts.status import show
+
+    asyncio.run(show(_settings(data), console))
+
+
+@replay_app.command("complete-journey")
+def complete_journey(
+    data: Data = environment.DEFAULT_DATA,
+    weeks: Annotated[int, typer.Option(min=1, max=53, help="How many weeks of 2017.")] = 53,
+    seed: Annotated[int, typer.Option(help="Seed of the swaps, sends, redemptions and gifts.")] = 2017,
+) -> None:
+    """Replay a year of 2,469 households through the gateway, then compare data, chain and mirror."""
+    from scripts.replay.drive import replay
+
+    equal = asyncio.run(replay(_settings(data), environment.installation(data), console, weeks=weeks, seed=seed))
+    raise typer.Exit(0 if equal else 1)
+
+
+def _settings(data: Path) -> dict[str, str]:
+    settings = environment.load(environment.Installation(data.resolve()))
+    missing = [name for name in ("POINTS_DATABASE_URL", "POINTS_RPC_URL") if name not in settings]
+    if missing:
+        console.print(f"{' and '.join(missing)} not set, and no installation in {data}: start one with `points up`.")
+        raise typer.Exit(2)
+    return settings
+
+
+def _become(data: Path, *module: str) -> None:
+    """Replaces this process, so that signals and exit codes are the part's own."""
+    os.execve(sys.executable, [sys.executable, "-m", *module], {**os.environ, **_settings(data)})  # noqa: S606
+
+
+def main() -> None:
+    """Runs the command; a failure that the user can mend is one sentence, not a traceback."""
+    from contracts.errors import ChainError
+    from scripts.node import NodeMissing
+    from scripts.replay.drive import ReplayFailed
+    from scripts.replay.journey import DataMissing
+    from scripts.supervise import NotReady
+    from scripts.up import PortTaken
+
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
+    try:
+        app()
+    except (ChainError, NodeMissing, NotReady, PortTaken, DataMissing, ReplayFailed) as error:
+        console.print(f"[red]{type(error).__name__}[/red]: {error}")
+        sys.exit(2)
+
+
+if __name__ == "__main__":
+    main()

