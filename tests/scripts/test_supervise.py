@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -72,14 +73,13 @@ async def test_a_stopped_process_stays_stopped(tmp_path: Path) -> None:
     assert not (tmp_path / "sleeper.pid").exists()
 
 
-@pytest.mark.asyncio
-async def test_what_a_killed_supervisor_left_behind_is_ended(tmp_path: Path) -> None:
-    left = await asyncio.create_subprocess_exec(*SLEEPER, start_new_session=True, stdout=asyncio.subprocess.DEVNULL)
+def test_what_a_killed_supervisor_left_behind_is_ended(tmp_path: Path) -> None:
+    left = subprocess.Popen(SLEEPER, start_new_session=True, stdout=subprocess.DEVNULL)
     pid_file = tmp_path / "sleeper.pid"
     pid_file.write_text(f"{left.pid} {time.time()}\n")
-    ending = asyncio.create_task(left.wait())
-    await asyncio.to_thread(end_leftover, pid_file)
-    assert await asyncio.wait_for(ending, 5) == -signal.SIGTERM
+    end_leftover(pid_file)
+    assert not psutil.pid_exists(left.pid)
+    left.wait()
 
 
 def test_a_pid_that_now_belongs_to_another_is_left_alone(tmp_path: Path) -> None:
