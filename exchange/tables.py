@@ -35,6 +35,7 @@ from sqlalchemy import (
     func,
     text,
 )
+from sqlalchemy.dialects.postgresql import JSONB
 
 metadata = MetaData(schema="exchange")
 
@@ -65,6 +66,10 @@ merchant = Table(
     Column("issuer_key", LargeBinary, nullable=False),  # sealed
     Column("next_batch", BigInteger, server_default="1", nullable=False),
     Column("owner_nonce", BigInteger, server_default="0", nullable=False),  # next sequential nonce on the exchange
+    # The programme's limits on chain that the gateway checks before it promises anything, in base units.
+    Column("entry_cap", Amount, server_default="100000000", nullable=False),
+    Column("supply_cap", Amount, server_default="100000000000000", nullable=False),
+    Column("call_id", BigInteger, ForeignKey("exchange.call.id")),  # that creates the programme
     _now("created_at"),
 )
 
@@ -119,6 +124,8 @@ idempotency = Table(
     Column("key", Text, primary_key=True),
     Column("fingerprint", LargeBinary, nullable=False),  # SHA-256 of method, path and canonical body
     Column("subject", Uuid),
+    # Of a bulk request: which items were refused and why, for they created nothing to answer from.
+    Column("outcome", JSONB),
     _now("created_at"),
 )
 
