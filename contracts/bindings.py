@@ -481,8 +481,8 @@ def points_account_of_result(data: bytes) -> int:
     return int.from_bytes(data[0:32])
 
 
-def points_allowance(*, owner: bytes, spender: bytes) -> bytes:
-    return bytes.fromhex("dd62ed3e") + abi.sequence(abi.address(owner), abi.address(spender))
+def points_allowance(*, holder: bytes, spender: bytes) -> bytes:
+    return bytes.fromhex("dd62ed3e") + abi.sequence(abi.address(holder), abi.address(spender))
 
 
 def points_allowance_result(data: bytes) -> int:
@@ -490,8 +490,8 @@ def points_allowance_result(data: bytes) -> int:
     return int.from_bytes(data[0:32])
 
 
-def points_approve(*, spender: bytes, value: int) -> bytes:
-    return bytes.fromhex("095ea7b3") + abi.sequence(abi.address(spender), abi.uint(value, 256))
+def points_approve(*, spender: bytes, amount: int) -> bytes:
+    return bytes.fromhex("095ea7b3") + abi.sequence(abi.address(spender), abi.uint(amount, 256))
 
 
 def points_approve_result(data: bytes) -> bool:
@@ -499,8 +499,8 @@ def points_approve_result(data: bytes) -> bool:
     return any(data[0:32])
 
 
-def points_balance_of(*, account: bytes) -> bytes:
-    return bytes.fromhex("70a08231") + abi.sequence(abi.address(account))
+def points_balance_of(*, holder: bytes) -> bytes:
+    return bytes.fromhex("70a08231") + abi.sequence(abi.address(holder))
 
 
 def points_balance_of_result(data: bytes) -> int:
@@ -647,8 +647,8 @@ def points_total_supply_result(data: bytes) -> int:
     return int.from_bytes(data[0:32])
 
 
-def points_transfer(*, to: bytes, value: int) -> bytes:
-    return bytes.fromhex("a9059cbb") + abi.sequence(abi.address(to), abi.uint(value, 256))
+def points_transfer(*, to: bytes, amount: int) -> bytes:
+    return bytes.fromhex("a9059cbb") + abi.sequence(abi.address(to), abi.uint(amount, 256))
 
 
 def points_transfer_result(data: bytes) -> bool:
@@ -656,8 +656,8 @@ def points_transfer_result(data: bytes) -> bool:
     return any(data[0:32])
 
 
-def points_transfer_from(*, from_: bytes, to: bytes, value: int) -> bytes:
-    return bytes.fromhex("23b872dd") + abi.sequence(abi.address(from_), abi.address(to), abi.uint(value, 256))
+def points_transfer_from(*, from_: bytes, to: bytes, amount: int) -> bytes:
+    return bytes.fromhex("23b872dd") + abi.sequence(abi.address(from_), abi.address(to), abi.uint(amount, 256))
 
 
 def points_transfer_from_result(data: bytes) -> bool:
@@ -674,8 +674,8 @@ def exchange_max_fee_bps_result(data: bytes) -> int:
     return int.from_bytes(data[0:32])
 
 
-def exchange_campaign_of(*, campaign: int) -> bytes:
-    return bytes.fromhex("ae3efc54") + abi.sequence(abi.uint(campaign, 32))
+def exchange_campaign_of(*, number: int) -> bytes:
+    return bytes.fromhex("ae3efc54") + abi.sequence(abi.uint(number, 32))
 
 
 def exchange_campaign_of_result(data: bytes) -> tuple[bytes, int, int, int]:
@@ -859,8 +859,8 @@ def factory_exchange_result(data: bytes) -> bytes:
     return data[12:32]
 
 
-def factory_is_programme(*, account: bytes) -> bytes:
-    return bytes.fromhex("c88c773c") + abi.sequence(abi.address(account))
+def factory_is_programme(*, programme: bytes) -> bytes:
+    return bytes.fromhex("c88c773c") + abi.sequence(abi.address(programme))
 
 
 def factory_is_programme_result(data: bytes) -> bool:
@@ -969,6 +969,7 @@ ERRORS: Final[dict[bytes, tuple[str, list[str], list[str]]]] = {
     bytes.fromhex("bd49034f"): ("BelowMinimum", ["out", "minimum"], ["uint256", "uint256"]),
     bytes.fromhex("6eb5ece8"): ("BucketExceeded", ["available", "wanted"], ["uint256", "uint256"]),
     bytes.fromhex("5a31f5ed"): ("CampaignEnded", ["campaign", "end"], ["uint256", "uint256"]),
+    bytes.fromhex("4ca249dc"): ("Create2EmptyBytecode", [], []),
     bytes.fromhex("d0f63438"): ("DailyCapExceeded", ["account", "left", "wanted"], ["address", "uint256", "uint256"]),
     bytes.fromhex("fb8f41b2"): ("ERC20InsufficientAllowance", ["spender", "allowance", "needed"], ["address", "uint256", "uint256"]),
     bytes.fromhex("e450d38c"): ("ERC20InsufficientBalance", ["sender", "balance", "needed"], ["address", "uint256", "uint256"]),
@@ -977,13 +978,16 @@ ERRORS: Final[dict[bytes, tuple[str, list[str], list[str]]]] = {
     bytes.fromhex("96c6fd1e"): ("ERC20InvalidSender", ["sender"], ["address"]),
     bytes.fromhex("94280d62"): ("ERC20InvalidSpender", ["spender"], ["address"]),
     bytes.fromhex("efbed5dd"): ("EntryOutOfBounds", ["index", "amount"], ["uint256", "uint256"]),
+    bytes.fromhex("b06ebf3d"): ("FailedDeployment", [], []),
     bytes.fromhex("e757126a"): ("FeeTooHigh", ["feeBps", "most"], ["uint256", "uint256"]),
+    bytes.fromhex("cf479181"): ("InsufficientBalance", ["balance", "needed"], ["uint256", "uint256"]),
     bytes.fromhex("7d372854"): ("IntentExpired", ["deadline"], ["uint256"]),
     bytes.fromhex("430f13b3"): ("InvalidName", [], []),
     bytes.fromhex("dbc205b1"): ("InvalidNonce", ["holder", "nonce"], ["address", "uint256"]),
     bytes.fromhex("f8618030"): ("InvalidQuote", [], []),
     bytes.fromhex("d855c4f4"): ("InvalidSignature", ["signer"], ["address"]),
     bytes.fromhex("4dbd0531"): ("MalformedEntries", ["length"], ["uint256"]),
+    bytes.fromhex("6ac6c1e6"): ("MarginOverflow", ["margin", "value"], ["uint256", "uint256"]),
     bytes.fromhex("b6f517bd"): ("MarginTooLow", ["account", "margin", "wanted"], ["address", "uint256", "uint256"]),
     bytes.fromhex("b47f8cc9"): ("NotAContract", ["index", "target"], ["uint256", "address"]),
     bytes.fromhex("5e31f860"): ("NotEnoughGas", ["index"], ["uint256"]),
@@ -997,6 +1001,7 @@ ERRORS: Final[dict[bytes, tuple[str, list[str], list[str]]]] = {
     bytes.fromhex("c5206d9e"): ("UnknownCharity", ["charity"], ["address"]),
     bytes.fromhex("398d7b58"): ("UnknownProgramme", ["programme"], ["address"]),
     bytes.fromhex("c183c0f5"): ("WorthNothing", [], []),
+    bytes.fromhex("d92e233d"): ("ZeroAddress", [], []),
     bytes.fromhex("1f2a2005"): ("ZeroAmount", [], []),
 }
 

@@ -80,17 +80,18 @@ def find_compiler() -> Path:
 
 def compile_contracts(deployable: Mapping[str, str], *, compiler: Path) -> dict[str, dict[str, Any]]:
     """Artifacts by contract name. Warnings in our own sources are errors."""
-    import solcx
+    import solcx.exceptions
 
     sources = read_sources(list(deployable.values()))
-    output = solcx.compile_standard(
-        {
-            "language": "Solidity",
-            "sources": {unit: {"content": text} for unit, text in sources.items()},
-            "settings": SETTINGS | {"outputSelection": {unit: {name: OUTPUTS} for name, unit in deployable.items()}},
-        },
-        solc_binary=compiler,
-    )
+    request = {
+        "language": "Solidity",
+        "sources": {unit: {"content": text} for unit, text in sources.items()},
+        "settings": SETTINGS | {"outputSelection": {unit: {name: OUTPUTS} for name, unit in deployable.items()}},
+    }
+    try:
+        output = solcx.compile_standard(request, solc_binary=compiler)
+    except solcx.exceptions.SolcError as problem:
+        raise CompilationError(problem.message) from problem
     notes = [
         note["formattedMessage"]
         for note in output.get("errors", [])

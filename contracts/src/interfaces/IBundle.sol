@@ -12,12 +12,13 @@ interface IBundle {
     }
 
     /// @notice Call number `index` failed and changed nothing. `error` is the selector of its reason and `first`,
-    /// `second` are the reason's first two words; all zero when there was none (out of gas).
+    /// `second` are the reason's first two words; all zero when there was none (out of gas). A call to an address
+    /// without code fails with the reason `NotAContract`.
     event Failed(uint256 indexed index, bytes4 error, bytes32 first, bytes32 second);
 
     /// @notice The transaction's gas limit is too low for the gas promised to call `index` (EIP-150).
     error NotEnoughGas(uint256 index);
-    /// @notice Call `index` names an address without code.
+    /// @notice Call `index` names an address without code. Reported by `Failed`, never thrown: it harms no other call.
     error NotAContract(uint256 index, address target);
 
     /// @return failures how many calls failed

@@ -22,7 +22,8 @@ import {IERC5267} from "@openzeppelin/contracts/interfaces/IERC5267.sol";
 ///     Partner(address programme,address partner,bool allowed,uint64 nonce)
 ///     Withdraw(address account,address to,uint96 amount,uint64 nonce)
 ///
-/// `nonce` is the account's `nonceOf`, strictly sequential, so that an older quote never overrides a newer one.
+/// `nonce` is the account's `nonceOf`, strictly sequential, so that an older quote never overrides a newer one. It is
+/// the same counter for every act of the account, signed or not.
 interface IExchange is IERC5267 {
     /// @notice What a programme pays (`bid`) and charges (`ask`) per base unit of points, in settlement base units x 1e9.
     /// @param until Unix time after which the quote is void
@@ -87,6 +88,8 @@ interface IExchange is IERC5267 {
     error InvalidSignature(address signer);
     error InvalidNonce(address account, uint256 nonce);
     error ZeroAmount();
+    /// @notice An account, a recipient or an owner must not be the zero address.
+    error ZeroAddress();
     /// @notice The settlement token delivered another amount than was asked.
     error UnexpectedDeposit(uint256 wanted, uint256 received);
 
@@ -138,7 +141,8 @@ interface IExchange is IERC5267 {
 
     function transferOwnership(address to) external;
 
-    /// @notice What a swap would give now, before the holder's minimum; reverts as `swap` would.
+    /// @notice What a swap would give now, before the holder's minimum; reverts as `swap` would, but for the holder's
+    /// own signature, nonce and balance.
     function previewSwap(address from, address into, uint96 amount)
         external
         view
@@ -147,6 +151,7 @@ interface IExchange is IERC5267 {
     function marginOf(address account) external view returns (uint256);
     /// @notice Settlement base units that may still leave `programme`'s margin today.
     function capLeft(address programme) external view returns (uint256);
+    /// @notice Whether the pair trades: both programmes have opened it. Symmetric.
     function partners(address from, address into) external view returns (bool);
     function nonceOf(address account) external view returns (uint64);
     function isCharity(address account) external view returns (bool);

@@ -125,7 +125,7 @@ interface IPoints is IERC20Metadata, IERC5267 {
     function exchange() external view returns (address);
     /// @notice The number that the next batch must carry.
     function nextBatch() external view returns (uint32);
-    /// @notice Base units that may be minted now.
+    /// @notice Base units that the bucket holds now. The supply cap may leave less.
     function bucketAvailable() external view returns (uint256);
     function limits() external view returns (Limits memory);
     /// @notice Whether an intent of `holder` with `nonce` could still take effect.
