@@ -26,3 +26,23 @@ def sign_transaction(
     r, s = int.from_bytes(signature[:32], "big"), int.from_bytes(signature[32:64], "big")
     raw = _TYPE + rlp.encode([*fields, signature[64], r, s])
     return raw, keccak(raw)
+
+
+def outbid(raw: bytes, *, key: bytes, fees: Fees) -> tuple[bytes, bytes]:
+    """The same transaction at other fees, and its hash."""
+    chain_id, nonce, _, _, gas, to, _, data = rlp.decode(raw[1:])[:8]
+    return sign_transaction(
+        key=key,
+        chain_id=int.from_bytes(chain_id, "big"),
+        nonce=int.from_bytes(nonce, "big"),
+        to=to,
+        data=data,
+        gas=int.from_bytes(gas, "big"),
+        fees=fees,
+    )
+
+
+def target_and_data(raw: bytes) -> tuple[bytes, bytes]:
+    """What a signed transaction calls, and with which calldata."""
+    fields = rlp.decode(raw[1:])
+    return fields[5], fields[7]

@@ -1,0 +1,41 @@
+"""What became of a call that failed inside an included transaction. Pure.
+
+A mint is never given up: its purchases are promised. It goes back to the queue, unless the chain says that its number
+was minted already, which makes the failure a success. `create` likewise succeeded if the programme exists. Everybody
+else's call stays where it is, with its reason.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import NamedTuple
+
+from contracts.bindings import ERRORS, describe_error
+
+
+class Fate(Enum):
+    DONE = "done"  # what the call was for has happened before
+    FAILED = "failed"
+    AGAIN = "again"
+
+
+class Verdict(NamedTuple):
+    fate: Fate
+    reason: str
+
+
+_SELECTOR = {name: selector for selector, (name, _, _) in ERRORS.items()}
+
+
+def verdict(kind: str, reverted: bytes) -> Verdict:
+    """The fate of a call of `kind` that reverted with `reverted` (possibly cut after the second word)."""
+    reason = describe_error(reverted)
+    if kind == "create" and reverted[:4] == _SELECTOR["AlreadyCreated"]:
+        return Verdict(Fate.DONE, reason)
+    if kind != "mint":
+        return Verdict(Fate.FAILED, reason)
+    if reverted[:4] == _SELECTOR["BatchOutOfOrder"] and len(reverted) >= 68:
+        expected, given = int.from_bytes(reverted[4:36], "big"), int.from_bytes(reverted[36:68], "big")
+        if expected > given:
+            return Verdict(Fate.DONE, reason)
+    return Verdict(Fate.AGAIN, reason)
