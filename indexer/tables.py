@@ -1,7 +1,8 @@
 """The tables of schema `mirror`: the SQL copy of the chain, which can be dropped and rebuilt at any time.
 
 Rows are keyed by where the chain put them (block number, log index), so that a rollback deletes everything above the
-fork. `balance`, `supply` and `margin` are folds of `entry` and `movement` and change in the same transaction as they do.
+fork. `balance`, `supply` and `margin` are folds of `entry` and `movement`, change in the same transaction as they do,
+and have no row where the sum is zero: what they say is a function of the ledger and not of the way it came about.
 Addresses and hashes are raw bytes (20 and 32); amounts are integers in base units, exact at 96 bits and more.
 """
 
@@ -21,6 +22,7 @@ from sqlalchemy import (
     Table,
     Text,
 )
+from sqlalchemy.schema import SchemaItem
 
 metadata = MetaData(schema="mirror")
 
@@ -28,14 +30,14 @@ Amount = Numeric(39, 0)
 """A signed integer amount in base units: room for any sum of 96-bit balances."""
 
 
-def _placed(name: str, *columns: Column[object]) -> Table:
+def _placed(name: str, *items: SchemaItem) -> Table:
     """A table whose rows are one log each."""
     return Table(
         name,
         metadata,
         Column("block", BigInteger, primary_key=True),
         Column("log_index", Integer, primary_key=True),
-        *columns,
+        *items,
     )
 
 

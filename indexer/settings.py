@@ -1,0 +1,20 @@
+"""Settings of the indexer, read once by `main` from the environment (`POINTS_` and the field's name in capitals)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """Times are seconds."""
+
+    model_config = SettingsConfigDict(env_prefix="POINTS_", frozen=True, extra="ignore")
+
+    database_url: str
+    rpc_url: str = "http://127.0.0.1:8545"
+    rpc_timeout: float = 30.0  # of one request, which may bring many thousand logs
+    deployment: Path  # the JSON file that deployment wrote: chain id, first block and addresses
+    poll: float = 0.15  # between looks at the head
+    indexer_metrics_port: int | None = None  # serves Prometheus on 127.0.0.1 when set
