@@ -1,7 +1,8 @@
 """Generated from the contracts' ABIs by `contracts/generate.py`; `make artifacts` writes it anew.
 
 Events decode by fixed words; a log with an event's topic but another shape raises `UndecodableLog`. Addresses and
-hashes are raw bytes. Calldata is `<contract>_<function>(...)`; a view's answer is read by `<contract>_<view>_result(data)`.
+hashes are raw bytes. Calldata is `<contract>_<function>(...)`; a view's answer is read by
+`<contract>_<view>_result(data)`.
 """
 
 from __future__ import annotations

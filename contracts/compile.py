@@ -1,8 +1,8 @@
 """Compiles the contracts and keeps what was made of them, artifacts and Python bindings, next to their sources.
 
 `python -m contracts.compile` writes both; with `--check` it writes nothing and exits 1 if the committed files are not
-what the sources give. The result depends on the sources, the compiler's version and the settings below alone: no metadata is
-appended, so neither a path nor a comment changes a byte, and native and npm compilers agree.
+what the sources give. The result depends on the sources, the compiler's version and the settings below alone: no
+metadata is appended, so neither a path nor a comment changes a byte, and native and npm compilers agree.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Writes `bindings.py` from the contracts' ABIs: events, calldata, results and errors as plain Python.
 
 Pure: ABIs in, source text out, the same text for the same ABIs. Only events of static types are understood, which is
-all that the contracts emit; an ABI type that is not understood stops the generation rather than being left out, apart from
-results of dynamic size, which no caller of the bindings needs.
+all that the contracts emit; an ABI type that is not understood stops the generation rather than being left out, apart
+from results of dynamic size, which no caller of the bindings needs.
 """
 
 from __future__ import annotations
@@ -28,7 +28,8 @@ BUILTIN_ERRORS = (
 HEADER = '''"""Generated from the contracts' ABIs by `contracts/generate.py`; `make artifacts` writes it anew.
 
 Events decode by fixed words; a log with an event's topic but another shape raises `UndecodableLog`. Addresses and
-hashes are raw bytes. Calldata is `<contract>_<function>(...)`; a view's answer is read by `<contract>_<view>_result(data)`.
+hashes are raw bytes. Calldata is `<contract>_<function>(...)`; a view's answer is read by
+`<contract>_<view>_result(data)`.
 """
 
 from __future__ import annotations
