@@ -1,0 +1,226 @@
+"""The mirror's transactions on a real database: exact folds, rollback as if it had never been, one winner of a race."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+import psycopg
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from indexer import project, store
+from indexer.errors import Inconsistent, OtherDeployment, Raced
+from indexer.project import Rows
+from indexer.store import Cursor, Deployed
+from tests.indexer import chain as made
+from tests.indexer.chain import (
+    DEPLOYED,
+    EXCHANGE,
+    FACTORY,
+    NOTHING_KNOWN,
+    A,
+    B,
+    Chain,
+    Emitted,
+    address,
+    minted,
+    redeemed,
+    sent,
+)
+from tests.indexer.mirror import begin, contents, extend, require_sound
+
+HOLDERS = [address(f"holder {number}") for number in range(4)]
+CHARITY = address("charity")
+OPENING = [made.created(A), made.created(B), made.fee_set(10, address("fees")), made.deposited(A, 1000)]
+
+Act = tuple[str, int, int, int]
+"""What, who, to whom, how much: made possible by what the ledger holds at that point."""
+
+acts = st.tuples(
+    st.sampled_from(["mint", "send", "redeem", "swap", "give", "transfer", "deposit", "nothing"]),
+    st.integers(0, 3),
+    st.integers(0, 3),
+    st.integers(1, 60),
+)
+block_acts = st.lists(acts, max_size=4)
+
+
+class Ledger:
+    """Makes acts possible: spends what is there at most."""
+
+    def __init__(self, chain: Chain) -> None:
+        rows, _ = project.project([log for one in chain.stretches for log in one.logs], NOTHING_KNOWN)
+        self.points: dict[tuple[bytes, bytes], int] = {}
+        self.margin: dict[bytes, int] = {}
+        self.batches = len(rows.batch)
+        for row in rows.entry:
+            self.points[row[4], row[5]] = self.points.get((row[4], row[5]), 0) + row[6]
+        for row in rows.movement:
+            self.margin[row[3]] = self.margin.get(row[3], 0) + row[4]
+
+    def do(self, act: Act) -> list[Emitted]:
+        what, who, whom, amount = act
+        holder, other = HOLDERS[who], HOLDERS[whom]
+        if what == "mint":
+            self.batches += 1
+            self.points[A, holder] = self.points.get((A, holder), 0) + amount
+            self.points[A, other] = self.points.get((A, other), 0) + 1
+            return minted(A, self.batches, [(holder, amount), (other, 1)])
+        if what == "deposit":
+            self.margin[B] = self.margin.get(B, 0) + amount
+            return [made.deposited(B, amount)]
+        held = self.points.get((A, holder), 0)
+        amount = min(amount, held, self.margin.get(A, 0))
+        if amount == 0 or what == "nothing":
+            return []
+        self.points[A, holder] = held - amount
+        if what in ("send", "transfer"):
+            self.points[A, other] = self.points.get((A, other), 0) + amount
+            return sent(A, holder, other, amount) if what == "send" else [made.transfer(A, holder, other, amount)]
+        if what == "redeem":
+            return redeemed(A, holder, amount)
+        self.margin[A] -= amount
+        if what == "give":
+            return made.given(A, CHARITY, holder, amount=amount, value=amount)
+        self.margin[B] = self.margin.get(B, 0) + amount - 1
+        return made.swapped(A, B, holder, amount=amount, out=amount, value=amount, fee=1)
+
+
+def grow(chain: Chain, blocks: Sequence[Sequence[Act]]) -> Chain:
+    if not chain.stretches:
+        chain.add(OPENING)
+    ledger = Ledger(chain)
+    for block in blocks:
+        chain.add(*[emitted for act in block if (emitted := ledger.do(act))])
+    return chain
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    old=st.lists(block_acts, min_size=1, max_size=5),
+    new=st.lists(block_acts, min_size=1, max_size=5),
+    cut=st.integers(0, 6),
+)
+def test_rolling_back_and_appending_equals_a_fresh_mirror_of_the_new_chain(
+    old: list[list[Act]], new: list[list[Act]], cut: int, database: str
+) -> None:
+    before = grow(Chain(), old)
+    fork = min(cut, before.tip.number)
+    after = grow(before.fork(fork, "other"), new)
+
+    async def check() -> None:
+        async with await store.connect(database) as connection:
+            await connection.execute("drop schema if exists mirror cascade")
+            cursor, _ = await extend(connection, await begin(connection, before), before, NOTHING_KNOWN)
+            await require_sound(connection)
+            cursor = await store.rollback(connection, expected_tip=cursor.tip, fork=fork)
+            await require_sound(connection)
+            known = await store.read_known(connection, DEPLOYED)
+            cursor, known = await extend(connection, cursor, after, known)
+            await require_sound(connection)
+            turned, turned_known = await contents(connection), await store.read_known(connection, DEPLOYED)
+            await connection.execute("drop schema mirror cascade")
+            fresh, fresh_known = await extend(connection, await begin(connection, after), after, NOTHING_KNOWN)
+            assert turned == await contents(connection)
+            assert cursor == fresh == await store.read_cursor(connection, DEPLOYED)
+            assert known == turned_known == fresh_known
+
+    asyncio.run(check())
+
+
+@pytest.mark.asyncio
+async def test_blocks_appended_together_equal_blocks_appended_one_by_one(database: str) -> None:
+    chain = grow(Chain(), [[("mint", 0, 1, 50)], [("send", 0, 2, 20), ("swap", 0, 0, 9)], [("give", 2, 0, 20)]])
+    async with await store.connect(database) as connection:
+        await extend(connection, await begin(connection, chain), chain, NOTHING_KNOWN)
+        singly = await contents(connection)
+        await connection.execute("drop schema mirror cascade")
+        cursor = await begin(connection, chain)
+        rows, _ = project.project([log for one in chain.stretches for log in one.logs], NOTHING_KNOWN)
+        blocks = [one.first for one in chain.stretches]
+        await store.append(connection, expected_tip=cursor.tip, blocks=blocks, rows=rows)
+        assert await contents(connection) == singly
+
+
+@pytest.mark.asyncio
+async def test_of_two_writers_that_saw_the_same_tip_one_wins_and_the_other_changes_nothing(database: str) -> None:
+    chain = grow(Chain(), [[("mint", 0, 1, 50)], [("mint", 0, 1, 50)]])
+    async with await store.connect(database) as one, await store.connect(database) as two:
+        start = await begin(one, chain)
+        rows, _ = project.project([log for part in chain.stretches for log in part.logs], NOTHING_KNOWN)
+        blocks = [part.first for part in chain.stretches]
+        outcomes = await asyncio.gather(
+            *[store.append(c, expected_tip=start.tip, blocks=blocks, rows=rows) for c in (one, two)],
+            return_exceptions=True,
+        )
+        assert sorted(type(outcome).__name__ for outcome in outcomes) == ["Cursor", "Raced"]
+        await require_sound(one)
+        # An append and a rollback race for the same tip too.
+        (cursor,) = [outcome for outcome in outcomes if isinstance(outcome, Cursor)]
+        block = chain.add().first
+        later = await asyncio.gather(
+            store.append(one, expected_tip=cursor.tip, blocks=[block], rows=Rows()),
+            store.rollback(two, expected_tip=cursor.tip, fork=1),
+            return_exceptions=True,
+        )
+        assert sorted(type(outcome).__name__ for outcome in later) == ["Cursor", "Raced"]
+        await require_sound(one)
+
+
+@pytest.mark.asyncio
+async def test_an_append_that_fails_leaves_nothing(database: str) -> None:
+    chain = grow(Chain(), [[("mint", 0, 1, 50)]])
+    async with await store.connect(database) as connection:
+        cursor, known = await extend(connection, await begin(connection, chain), chain, NOTHING_KNOWN)
+        before = await contents(connection)
+        # More than the holder has: the ledger would go below zero.
+        stretch = chain.add(minted(A, 2, [(HOLDERS[3], 7)]), redeemed(A, HOLDERS[0], 51))
+        rows, _ = project.project(stretch.logs, known)
+        with pytest.raises(psycopg.errors.CheckViolation):
+            await store.append(connection, expected_tip=cursor.tip, blocks=stretch.blocks, rows=rows)
+        assert await contents(connection) == before
+        assert await store.read_cursor(connection, DEPLOYED) == cursor
+
+
+@pytest.mark.asyncio
+async def test_blocks_that_do_not_follow_are_refused(database: str) -> None:
+    chain = grow(Chain(), [[], []])
+    async with await store.connect(database) as connection:
+        cursor = await begin(connection, chain)
+        blocks = [one.first for one in chain.stretches]
+        with pytest.raises(ValueError, match="does not follow"):
+            await store.append(connection, expected_tip=cursor.tip, blocks=blocks[1:], rows=Rows())
+        with pytest.raises(Inconsistent):
+            await store.append(connection, expected_tip=cursor.tip, blocks=[blocks[0], blocks[2]], rows=Rows())
+        with pytest.raises(Raced):
+            await store.append(connection, expected_tip=blocks[0].hash, blocks=blocks[1:], rows=Rows())
+
+
+@pytest.mark.asyncio
+async def test_finality_rises_only_to_blocks_that_we_hold_and_is_never_rolled_back(database: str) -> None:
+    chain = grow(Chain(), [[], [], []])
+    blocks = [one.first for one in chain.stretches]
+    other = chain.fork(1, "other").add().first
+    async with await store.connect(database) as connection:
+        cursor, _ = await extend(connection, await begin(connection, chain), chain, NOTHING_KNOWN)
+        assert cursor.finalized == 0
+        assert await store.finalize(connection, expected_tip=cursor.tip, finalized=other) == 0
+        assert await store.finalize(connection, expected_tip=blocks[0].hash, finalized=blocks[1]) == 0
+        assert await store.finalize(connection, expected_tip=cursor.tip, finalized=blocks[1]) == 2
+        assert await store.finalize(connection, expected_tip=cursor.tip, finalized=blocks[0]) == 2
+        with pytest.raises(ValueError, match="below the final block"):
+            await store.rollback(connection, expected_tip=cursor.tip, fork=1)
+        assert await store.rollback(connection, expected_tip=cursor.tip, fork=2) == Cursor(3, blocks[1].hash, 2)
+
+
+@pytest.mark.asyncio
+async def test_a_mirror_of_other_contracts_is_refused(database: str) -> None:
+    async with await store.connect(database) as connection:
+        await store.create_schema(connection)
+        assert await store.read_cursor(connection, DEPLOYED) is None
+        await begin(connection, Chain())
+        for other in (Deployed(1, FACTORY, EXCHANGE, 1), Deployed(31337, FACTORY, address("other"), 1)):
+            with pytest.raises(OtherDeployment, match="Drop schema mirror"):
+                await store.read_cursor(connection, other)
