@@ -37,7 +37,7 @@ class _Answer(msgspec.Struct):
 
 
 _ANSWER = msgspec.json.Decoder(_Answer)
-_ANSWERS = msgspec.json.Decoder(list[_Answer])
+_ANSWERS: msgspec.json.Decoder[list[_Answer]] = msgspec.json.Decoder(list[_Answer])
 
 
 class Rpc:
@@ -93,7 +93,8 @@ class Rpc:
             if refused.error is None:
                 raise Unavailable("one answer to a batch of calls")
             raise classify(refused.error.code, refused.error.message, refused.error.data)
-        answers = sorted(_decode(_ANSWERS, body), key=lambda answer: -1 if answer.id is None else answer.id)
+        unordered = _decode(_ANSWERS, body)
+        answers = sorted(unordered, key=lambda answer: -1 if answer.id is None else answer.id)
         if [answer.id for answer in answers] != list(range(len(calls))):
             raise Unavailable(f"{len(calls)} calls in a batch, {len(answers)} answers that do not match them")
         return [_outcome(answer, method) for answer, (method, _) in zip(answers, calls, strict=True)]
