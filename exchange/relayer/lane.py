@@ -119,8 +119,8 @@ async def _watch_strange(context: Context, mined: dict[int, int], found: set[int
     for id_, heads in strange.items():
         if heads == STRANGE_AFTER:
             reason = f"nonce {mined[id_]} was used by a transaction that is not ours"
-            context.log.error("paused", signer=context.signer.address.hex(), reason=reason)
             await store.pause(context.connection, context.signer.address, reason)
+            context.log.error("paused", reason=reason)
 
 
 async def _store_receipts(context: Context, found: Sequence[tuple[Pending, Receipt]]) -> None:
@@ -140,6 +140,8 @@ async def _store_receipts(context: Context, found: Sequence[tuple[Pending, Recei
                 (requeues if fate is Fate.AGAIN else failures).append(Failure(call.id, reason))
             context.log.warning("call failed", call=call.id, kind=call.kind, fate=fate.value, reason=reason)
             context.metrics.failures.labels(fate.value, reason.partition("(")[0]).inc()
+    if failures or requeues:
+        context.memory.code.clear()  # a target may have vanished
     delays = await store.mark_included(context.connection, inclusions, failures=failures, requeues=requeues)
     for delay in delays:
         context.metrics.inclusion.observe(delay)
@@ -164,7 +166,6 @@ async def _failed(
         named = [(placed.get((pending.id, log.index)), log.error + log.first + log.second) for log in logs]
         return [(call, reverted) for call, reverted in named if call is not None]
     if pending.target == context.chain.bundle:
-        context.memory.code.clear()  # a target without code is what makes a whole bundle revert
         return [(call, b"") for call in mine]
     reason = await node.revert_reason(
         context.rpc,
@@ -289,8 +290,8 @@ async def _heed(context: Context, outcomes: Sequence[ChainError | None]) -> None
     signer = context.signer.address
     refused = [o for o in outcomes if o is not None and not isinstance(o, AlreadyKnown | NonceTooLow)]
     if any(isinstance(o, InsufficientFunds) for o in refused):
-        context.log.error("paused", signer=signer.hex(), reason=NO_FUNDS)
-        await store.pause(context.connection, signer, NO_FUNDS)
+        if await store.pause(context.connection, signer, NO_FUNDS):
+            context.log.error("paused", reason=NO_FUNDS)
     elif not any(isinstance(o, Unavailable) for o in refused):
         await store.resume(context.connection, signer, paused=NO_FUNDS)
     for text in sorted({f"{type(o).__name__}: {o}" for o in refused}):

@@ -2,7 +2,7 @@
 
 A mint is never given up: its purchases are promised. It goes back to the queue, unless the chain says that its number
 was minted already, which makes the failure a success. `create` likewise succeeded if the programme exists. Everybody
-else's call stays where it is, with its reason.
+else's call stays where it is, with its reason, unless its target did not even exist.
 """
 
 from __future__ import annotations
@@ -30,6 +30,8 @@ _SELECTOR = {name: selector for selector, (name, _, _) in ERRORS.items()}
 def verdict(kind: str, reverted: bytes) -> Verdict:
     """The fate of a call of `kind` that reverted with `reverted` (possibly cut after the second word)."""
     reason = describe_error(reverted)
+    if reverted[:4] == _SELECTOR["NotAContract"]:
+        return Verdict(Fate.AGAIN, reason)  # its target was not there yet, or is gone in a reorganisation
     if kind == "create" and reverted[:4] == _SELECTOR["AlreadyCreated"]:
         return Verdict(Fate.DONE, reason)
     if kind != "mint":

@@ -320,9 +320,13 @@ async def hold(connection: AsyncConnection, calls: Sequence[int], *, seconds: fl
     )
 
 
-async def pause(connection: AsyncConnection, signer: bytes, reason: str | None) -> None:
-    """Stops (or, with None, resumes) signing with this key; what is signed already is still looked after."""
-    await connection.execute("update exchange.signer set paused = %s where address = %s", (reason, signer))
+async def pause(connection: AsyncConnection, signer: bytes, reason: str) -> bool:
+    """Stops signing with this key; what is signed already is still looked after. Whether that is news."""
+    cursor = await connection.execute(
+        "update exchange.signer set paused = %s where address = %s and paused is distinct from %s",
+        (reason, signer, reason),
+    )
+    return cursor.rowcount == 1
 
 
 async def resume(connection: AsyncConnection, signer: bytes, *, paused: str) -> None:
