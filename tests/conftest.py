@@ -66,10 +66,14 @@ def free_port() -> int:
 
 @dataclass
 class Anvil:
-    """A running node. `arguments` are those beyond port and chain; `kill` is a kill -9."""
+    """A running node. `arguments` are those beyond port and chain; `kill` is a kill -9.
+
+    `history` keeps the states of old blocks, without which `anvil_reorg` does not work.
+    """
 
     port: int
     arguments: tuple[str, ...] = ()
+    history: bool = False
     process: subprocess.Popen[bytes] | None = field(default=None, repr=False)
 
     @property
@@ -78,8 +82,8 @@ class Anvil:
 
     def start(self, *more: str) -> None:
         command = [
-            str(ANVIL), "--port", str(self.port), "--chain-id", "31337", "--prune-history", "--quiet",
-            "--gas-limit", "1000000000", *self.arguments, *more,
+            str(ANVIL), "--port", str(self.port), "--chain-id", "31337", "--quiet", "--gas-limit", "1000000000",
+            *(() if self.history else ("--prune-history",)), *self.arguments, *more,
         ]  # fmt: skip
         self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         body = b'{"jsonrpc":"2.0","id":1,"method":"eth_chainId","params":[]}'
@@ -106,8 +110,8 @@ def new_anvil() -> Iterator[Callable[..., Anvil]]:
     """Starts nodes: `new_anvil("--no-mining")`."""
     nodes: list[Anvil] = []
 
-    def start(*arguments: str) -> Anvil:
-        node = Anvil(free_port(), arguments)
+    def start(*arguments: str, history: bool = False) -> Anvil:
+        node = Anvil(free_port(), arguments, history)
         nodes.append(node)
         node.start()
         return node
