@@ -48,8 +48,8 @@ class Gateway:
     async def put(self, path: str, body: object, *, key: str) -> Any:
         return await self._request("PUT", path, key=key, body=body)
 
-    async def post(self, path: str, body: object, *, key: str, once: str) -> Any:
-        """`once` is the idempotency key."""
+    async def post(self, path: str, body: object, *, key: str, once: str | None) -> Any:
+        """`once` is the idempotency key; None where the request names what it creates."""
         return await self._request("POST", path, key=key, body=body, once=once)
 
     async def _request(

@@ -6,6 +6,7 @@ The chain is asked directly, over JSON-RPC, past gateway and indexer: the sum of
 from __future__ import annotations
 
 from dataclasses import dataclass
+from decimal import Decimal
 
 import psycopg
 from rich.console import Console
@@ -106,3 +107,25 @@ def show(console: Console, found: list[Witnesses]) -> bool:
 
 def _points(amount: int) -> str:
     return f"{amount // 100:,}.{amount % 100:02d}"
+
+
+def price(dollars: str) -> int:
+    """Settlement per point as a decimal string -> settlement base units per points base unit, x 1e9, exactly."""
+    scaled = Decimal(dollars) * 10**6 * 10**9 / 100
+    if scaled != int(scaled):
+        raise ValueError(f"{dollars} is finer than a quote can be")
+    return int(scaled)
+
+
+async def mirrored_supply(database_url: str) -> dict[bytes, int]:
+    async with await psycopg.AsyncConnection.connect(database_url) as connection:
+        found = await connection.execute("select programme, amount::bigint from mirror.supply")
+        return {bytes(programme): amount async for programme, amount in found}
+
+
+async def mirrored_entries(database_url: str) -> int:
+    """How many purchases the mirror has seen minted."""
+    async with await psycopg.AsyncConnection.connect(database_url) as connection:
+        found = await connection.execute("select coalesce(sum(count), 0)::bigint from mirror.batch")
+        row = await found.fetchone()
+        return 0 if row is None else int(row[0])
