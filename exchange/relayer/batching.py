@@ -165,7 +165,7 @@ insert into exchange.batch (merchant_id, number, receipts_root, total, count, ca
 
 _PLACE = """
 update exchange.purchase p set batch_number = placed.number, batch_index = placed.index
-from unnest(%s::uuid[], %s::bigint[], %s::int[]) as placed (id, number, index)
+from unnest(%b::uuid[], %b::int8[], %b::int8[]) as placed (id, number, index)
 where p.merchant_id = %s and p.id = placed.id
 """
 

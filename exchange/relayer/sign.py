@@ -13,8 +13,9 @@ from contracts.bindings import Call, bundle_execute
 from contracts.fees import Fees
 from contracts.transactions import sign_transaction
 
-BUNDLE_GAS = 12_000_000
-"""Promised to the calls of one transaction: with overhead and calldata it stays below EIP-7825's 16,777,216."""
+BUNDLE_GAS = 14_000_000
+"""Promised to the calls of one transaction, two full batches: with overhead and calldata it stays below EIP-7825's
+16,777,216."""
 
 BUNDLE_BYTES = 96_000
 """Calldata of one transaction: nodes refuse transactions above 128 KiB."""
@@ -44,7 +45,7 @@ class Signed(NamedTuple):
 
 
 def group(calls: Sequence[Queued], *, room: int) -> list[list[Queued]]:
-    """`calls` in their order, one list a transaction, at most `room` of them; the rest waits."""
+    """`calls` in their order, a list a transaction, at most `room` of them; the rest waits."""
     groups: list[list[Queued]] = []
     gas = size = 0
     sealed = True  # whether nothing more may join the last group
@@ -64,8 +65,9 @@ def group(calls: Sequence[Queued], *, room: int) -> list[list[Queued]]:
 def gas_limit(gases: Sequence[int], data: bytes) -> int:
     """Enough for each call to get its promised gas (EIP-150 keeps a 64th), and for the calldata (EIP-7623's floor)."""
     zeros = data.count(0)
-    calldata = 40 * (len(data) - zeros) + 10 * zeros
-    return sum(gases) * 64 // 63 + 60_000 + 6_000 * len(gases) + calldata
+    ones = len(data) - zeros
+    calls = sum(gases) * 64 // 63 + 6_000 * len(gases)
+    return 60_000 + max(calls + 16 * ones + 4 * zeros, 40 * ones + 10 * zeros)
 
 
 def sign_groups(

@@ -143,7 +143,9 @@ class Rig:
         return from_hex(await self.rpc.call("eth_call", {"to": to_hex(target), "data": to_hex(data)}, "latest"))
 
     async def supply(self, programme: Programme) -> int:
-        return bindings.points_total_supply_result(await self.view(programme.address, bindings.points_total_supply()))
+        """Base units; nothing while the programme is not created."""
+        answer = await self.view(programme.address, bindings.points_total_supply())
+        return bindings.points_total_supply_result(answer) if answer else 0
 
     async def balance(self, programme: Programme, holder: bytes) -> int:
         answer = await self.view(programme.address, bindings.points_balance_of(holder=holder))
@@ -218,7 +220,7 @@ class Rig:
                     customer, holder = customers[i % len(customers)]
                     reference = uuid.uuid4().hex
                     await rows.write_row((
-                        programme.merchant, uuid.uuid4(), reference, b"f", customer, holder, points, "12", now,
+                        programme.merchant, uuid.uuid4(), reference, b"f", customer, holder, points or 1, "12", now,
                         points, 1, b"s" * 16, int(now.timestamp()), int(now.timestamp()) + 86_400, b"",
                     ))  # fmt: skip
 

@@ -1,0 +1,117 @@
+"""The relayer as it runs: by itself, next to another one, through a node that comes and goes, and as a process."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from contracts import deploy
+from exchange.relayer.run import Relayer, relay
+from tests.relayer.rig import MASTER, OPERATOR, RELAYER, Programme, Rig
+
+pytestmark = pytest.mark.asyncio
+
+
+@asynccontextmanager
+async def running(*relayers: Relayer) -> AsyncIterator[None]:
+    tasks = [asyncio.create_task(relay(relayer)) for relayer in relayers]
+    try:
+        yield
+        assert not any(task.done() for task in tasks)
+    finally:
+        for task in tasks:
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
+
+
+async def minted(rig: Rig, programme: Programme, points: int) -> None:
+    """Waits for it, mining meanwhile."""
+    for _ in range(400):
+        await rig.hurry()
+        await rig.mine()
+        if await rig.supply(programme) == points:
+            return
+        await asyncio.sleep(0.05)
+    raise TimeoutError(f"{await rig.supply(programme)} of {points} minted")
+
+
+async def test_two_relayers_at_once_mint_once(rig: Rig) -> None:
+    programme = await rig.programme()
+    customers = await rig.customers(5)
+    async with running(rig.relayer(), rig.relayer()):
+        for _ in range(5):
+            await rig.purchases(programme, 100, customers=customers)
+            await asyncio.sleep(0.1)
+        await minted(rig, programme, 2500)
+    nonces = await rig.all("select nonce from exchange.transaction where signer <> %s order by 1", b"")
+    assert nonces == [(n,) for n in range(len(nonces))]
+    assert await rig.all("select failure from exchange.call where failure is not null") == []
+
+
+async def test_a_node_that_is_down_delays_and_loses_nothing(rig: Rig, tmp_path: Path) -> None:
+    programme = await rig.programme()
+    customers = await rig.customers(5)
+    async with running(rig.relayer()):
+        await rig.purchases(programme, 100, customers=customers)
+        await minted(rig, programme, 500)
+        await rig.dump(tmp_path / "state.json")
+        rig.anvil.kill()
+        await rig.purchases(programme, 100, customers=customers)
+        await asyncio.sleep(0.5)
+        await rig.restart(tmp_path / "state.json")
+        await minted(rig, programme, 1000)
+
+
+async def test_a_database_that_hangs_up_is_connected_again(rig: Rig) -> None:
+    programme = await rig.programme()
+    customers = await rig.customers(5)
+    async with running(rig.relayer()):
+        await rig.purchases(programme, 100, customers=customers)
+        await minted(rig, programme, 500)
+        async with await psycopg.AsyncConnection.connect(rig.database, autocommit=True) as connection:
+            await connection.execute(
+                "select pg_terminate_backend(pid) from pg_stat_activity where application_name like 'points relayer%'"
+            )
+        await rig.purchases(programme, 100, customers=customers)
+        await minted(rig, programme, 1000)
+
+
+async def test_the_process_takes_its_settings_from_the_environment_and_stops_cleanly(rig: Rig, tmp_path: Path) -> None:
+    programme = await rig.programme()
+    await rig.purchases(programme, 10, customers=await rig.customers(1))
+    deploy.save(rig.deployment, tmp_path / "deployment.json")
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "exchange.relayer",
+        env={
+            "PATH": os.environ["PATH"],
+            "POINTS_DATABASE_URL": rig.database,
+            "POINTS_RPC_URL": rig.anvil.url,
+            "POINTS_DEPLOYMENT": str(tmp_path / "deployment.json"),
+            "POINTS_MASTER_KEY": MASTER.hex(),
+            "POINTS_OPERATOR_KEY": "0x" + OPERATOR.hex(),
+            "POINTS_RELAYER_KEYS": RELAYER.hex(),
+        },
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+    try:
+        await minted(rig, programme, 50)
+        process.send_signal(signal.SIGTERM)
+        output, errors = await asyncio.wait_for(process.communicate(), 10)
+    finally:
+        if process.returncode is None:
+            process.kill()
+    assert process.returncode == 0
+    assert errors == b""
+    assert b'"event": "stopped"' in output
+    assert RELAYER.hex().encode() not in output
+    assert OPERATOR.hex().encode() not in output
