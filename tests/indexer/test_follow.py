@@ -90,7 +90,7 @@ async def rows(connection: store.Connection, statement: str, *parameters: object
 async def require_chains_balances(connection: store.Connection, network: Network) -> None:
     """Every balance, supply and margin in the mirror is what the contracts say."""
     for owner, token, amount in await rows(connection, "select holder, programme, amount from mirror.balance"):
-        data = bindings.points_balance_of(holder=owner)
+        data = bindings.points_balance_of(account=owner)
         assert int.from_bytes(await network.view(token, data)) == amount
     for token, amount in await rows(connection, "select programme, amount from mirror.supply"):
         assert int.from_bytes(await network.view(token, bindings.points_total_supply())) == amount
@@ -125,7 +125,7 @@ async def test_every_act_is_mirrored_as_the_contracts_did_it(database: str, netw
         given = await network.give(one, CHARITY, "bob", 300, 1)
         await network.rpc.call("anvil_setBalance", to_hex(BOB), to_quantity(10**18))
         await network.rpc.call("anvil_impersonateAccount", to_hex(BOB))
-        await network.send(one, bindings.points_transfer(to=ANN, amount=7), sender=BOB)
+        await network.send(one, bindings.points_transfer(to=ANN, value=7), sender=BOB)
         withdrawal = bindings.exchange_withdraw(account=OPERATOR, to=ANN, amount=5, nonce=0, signature=b"")
         await network.send(exchange, withdrawal)
         await network.mine()
