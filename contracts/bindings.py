@@ -491,8 +491,8 @@ def points_allowance_result(data: bytes) -> int:
     return int.from_bytes(data[0:32])
 
 
-def points_approve(*, spender: bytes, amount: int) -> bytes:
-    return bytes.fromhex("095ea7b3") + abi.sequence(abi.address(spender), abi.uint(amount, 256))
+def points_approve(*, spender: bytes, value: int) -> bytes:
+    return bytes.fromhex("095ea7b3") + abi.sequence(abi.address(spender), abi.uint(value, 256))
 
 
 def points_approve_result(data: bytes) -> bool:
@@ -500,8 +500,8 @@ def points_approve_result(data: bytes) -> bool:
     return any(data[0:32])
 
 
-def points_balance_of(*, holder: bytes) -> bytes:
-    return bytes.fromhex("70a08231") + abi.sequence(abi.address(holder))
+def points_balance_of(*, account: bytes) -> bytes:
+    return bytes.fromhex("70a08231") + abi.sequence(abi.address(account))
 
 
 def points_balance_of_result(data: bytes) -> int:
@@ -648,8 +648,8 @@ def points_total_supply_result(data: bytes) -> int:
     return int.from_bytes(data[0:32])
 
 
-def points_transfer(*, to: bytes, amount: int) -> bytes:
-    return bytes.fromhex("a9059cbb") + abi.sequence(abi.address(to), abi.uint(amount, 256))
+def points_transfer(*, to: bytes, value: int) -> bytes:
+    return bytes.fromhex("a9059cbb") + abi.sequence(abi.address(to), abi.uint(value, 256))
 
 
 def points_transfer_result(data: bytes) -> bool:
@@ -657,8 +657,8 @@ def points_transfer_result(data: bytes) -> bool:
     return any(data[0:32])
 
 
-def points_transfer_from(*, from_: bytes, to: bytes, amount: int) -> bytes:
-    return bytes.fromhex("23b872dd") + abi.sequence(abi.address(from_), abi.address(to), abi.uint(amount, 256))
+def points_transfer_from(*, from_: bytes, to: bytes, value: int) -> bytes:
+    return bytes.fromhex("23b872dd") + abi.sequence(abi.address(from_), abi.address(to), abi.uint(value, 256))
 
 
 def points_transfer_from_result(data: bytes) -> bool:
@@ -675,8 +675,8 @@ def exchange_max_fee_bps_result(data: bytes) -> int:
     return int.from_bytes(data[0:32])
 
 
-def exchange_campaign_of(*, number: int) -> bytes:
-    return bytes.fromhex("ae3efc54") + abi.sequence(abi.uint(number, 32))
+def exchange_campaign_of(*, campaign: int) -> bytes:
+    return bytes.fromhex("ae3efc54") + abi.sequence(abi.uint(campaign, 32))
 
 
 def exchange_campaign_of_result(data: bytes) -> tuple[bytes, int, int, int]:
@@ -860,8 +860,8 @@ def factory_exchange_result(data: bytes) -> bytes:
     return data[12:32]
 
 
-def factory_is_programme(*, programme: bytes) -> bytes:
-    return bytes.fromhex("c88c773c") + abi.sequence(abi.address(programme))
+def factory_is_programme(*, account: bytes) -> bytes:
+    return bytes.fromhex("c88c773c") + abi.sequence(abi.address(account))
 
 
 def factory_is_programme_result(data: bytes) -> bool:

@@ -318,14 +318,14 @@ contract Exchange is IExchange, Domain {
     }
 
     /// @inheritdoc IExchange
-    function campaignOf(uint32 number)
+    function campaignOf(uint32 campaign)
         external
         view
         returns (address charity, uint96 goal, uint40 end, uint256 raised)
     {
-        Campaign storage campaign = _campaign[number];
-        if (campaign.charity == address(0)) revert UnknownCampaign(number);
-        return (campaign.charity, campaign.goal, campaign.end, campaign.raised);
+        Campaign storage found = _campaign[campaign];
+        if (found.charity == address(0)) revert UnknownCampaign(campaign);
+        return (found.charity, found.goal, found.end, found.raised);
     }
 
     function _programmeOwner(address programme) private view returns (address) {

@@ -12,7 +12,7 @@ import {IPoints} from "./interfaces/IPoints.sol";
 contract Factory is IFactory {
     address public immutable exchange;
 
-    mapping(address programme => bool) public isProgramme;
+    mapping(address account => bool) public isProgramme;
 
     /// @param exchange_ which every programme made here will trust with swaps and gifts
     constructor(address exchange_) {

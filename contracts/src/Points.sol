@@ -201,29 +201,29 @@ contract Points is IPoints, IERC20Errors, Domain {
     /* ERC-20, FOR HOLDERS WHO PAY THEIR OWN GAS */
 
     /// @inheritdoc IERC20
-    function transfer(address to, uint256 amount) external returns (bool) {
-        _transfer(msg.sender, to, amount, true);
+    function transfer(address to, uint256 value) external returns (bool) {
+        _transfer(msg.sender, to, value, true);
         return true;
     }
 
     /// @inheritdoc IERC20
-    function transferFrom(address from, address to, uint256 amount) external returns (bool) {
+    function transferFrom(address from, address to, uint256 value) external returns (bool) {
         uint256 allowed = _allowances[from][msg.sender];
         if (allowed != type(uint256).max) {
-            if (amount > allowed) revert ERC20InsufficientAllowance(msg.sender, allowed, amount);
+            if (value > allowed) revert ERC20InsufficientAllowance(msg.sender, allowed, value);
             unchecked {
-                _allowances[from][msg.sender] = allowed - amount;
+                _allowances[from][msg.sender] = allowed - value;
             }
         }
-        _transfer(from, to, amount, false);
+        _transfer(from, to, value, false);
         return true;
     }
 
     /// @inheritdoc IERC20
-    function approve(address spender, uint256 amount) external returns (bool) {
+    function approve(address spender, uint256 value) external returns (bool) {
         if (spender == address(0)) revert ERC20InvalidSpender(spender);
-        _allowances[msg.sender][spender] = amount;
-        emit Approval(msg.sender, spender, amount);
+        _allowances[msg.sender][spender] = value;
+        emit Approval(msg.sender, spender, value);
         return true;
     }
 
@@ -294,8 +294,8 @@ contract Points is IPoints, IERC20Errors, Domain {
     }
 
     /// @inheritdoc IERC20
-    function balanceOf(address holder) external view returns (uint256) {
-        return _accounts[holder].balance();
+    function balanceOf(address account) external view returns (uint256) {
+        return _accounts[account].balance();
     }
 
     /// @inheritdoc IERC20

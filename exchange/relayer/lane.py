@@ -246,13 +246,19 @@ async def _ready(context: Context, calls: Sequence[Queued]) -> list[Queued]:
 
 
 def runnable(calls: Sequence[Queued], *, held: set[int], refused: set[int]) -> list[Queued]:
-    """`calls` without those held or refused, and without what follows a held one in its sequence. Pure."""
+    """`calls` without those held or refused, and without what waits for a held one of its sequence. Pure.
+
+    Only mints wait for mints, as in the store's queue.
+    """
     stopped: set[bytes] = set()
+    stopped_mints: set[bytes] = set()
     ready = []
     for call in calls:
-        if call.id in held and call.sequence is not None:
-            stopped.add(call.sequence)
-        if call.id not in held and call.id not in refused and call.sequence not in stopped:
+        sequence, mint = call.sequence, call.kind == "mint"
+        if sequence is not None and call.id in held:
+            (stopped_mints if mint else stopped).add(sequence)
+        waits = sequence in stopped or (mint and sequence in stopped_mints)
+        if call.id not in held and call.id not in refused and not waits:
             ready.append(call)
     return ready
 

@@ -75,23 +75,26 @@ class PlacedCall(NamedTuple):
 
 _QUEUED = """
 with mine as (
-    select id, gas, sequence,
+    select id, gas, sequence, kind = 'mint' as mint,
            coalesce(signer = %(signer)s, %(bundles)s) and coalesce(not_before <= now(), true) as ready
     from exchange.call
     where state = 'queued'
 ), blocked as (
     -- A call waits for the earlier ones of its sequence: those that are not ready, or not this lane's ...
-    select sequence, min(id) as first from mine where sequence is not null and not ready group by sequence
+    select sequence, mint, min(id) as first from mine where sequence is not null and not ready group by sequence, mint
     union all
     -- ... and those on their way by another signer, whose nonces say nothing about ours.
-    select c.sequence, min(c.id)
+    select c.sequence, c.kind = 'mint', min(c.id)
     from exchange.transaction t join exchange.call c on c.transaction_id = t.id
     where t.state in ('signed', 'sent') and t.state <> 'final' and t.signer <> %(signer)s and c.sequence is not null
-    group by c.sequence
+    group by 1, 2
 ), counted as (
     select m.id, sum(m.gas) over (order by m.id) - m.gas as before
     from mine m
-    where m.ready and not exists (select 1 from blocked b where b.sequence = m.sequence and b.first < m.id)
+    where m.ready
+      -- Only mints wait for mints: a batch over its issuance limit must not keep back its programme's quotes.
+      and not exists (select 1 from blocked b
+                      where b.sequence = m.sequence and b.first < m.id and (m.mint or not b.mint))
 )
 select c.id, c.kind, c.target, c.data, c.gas, c.sequence, c.signer, c.tries
 from counted join exchange.call c using (id)

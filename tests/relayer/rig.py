@@ -148,8 +148,8 @@ class Rig:
         return bindings.points_total_supply_result(answer) if answer else 0
 
     async def balance(self, programme: Programme, holder: bytes) -> int:
-        answer = await self.view(programme.address, bindings.points_balance_of(holder=holder))
-        return bindings.points_balance_of_result(answer)
+        answer = await self.view(programme.address, bytes.fromhex("70a08231") + bytes(12) + holder)
+        return int.from_bytes(answer, "big")
 
     async def next_batch(self, programme: Programme) -> int:
         return bindings.points_next_batch_result(await self.view(programme.address, bindings.points_next_batch()))

@@ -98,6 +98,13 @@ def test_what_follows_a_held_call_in_its_sequence_is_held() -> None:
     assert [c.id for c in runnable(given, held={2, 6}, refused={4})] == [1, 3]
 
 
+def test_only_mints_wait_for_a_held_mint() -> None:
+    given = [queued(1, sequence=b"a"), queued(2, sequence=b"a"), queued(3, sequence=b"a")]
+    given = [given[0]._replace(kind="mint"), given[1]._replace(kind="quote"), given[2]._replace(kind="mint")]
+    assert [c.id for c in runnable(given, held={1}, refused=set())] == [2]
+    assert [c.id for c in runnable(given, held={2}, refused=set())] == [1]
+
+
 def out_of_order(expected: int, given: int) -> bytes:
     return SELECTORS["BatchOutOfOrder"] + expected.to_bytes(32, "big") + given.to_bytes(32, "big")
 
