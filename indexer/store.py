@@ -22,7 +22,7 @@ from sqlalchemy.schema import CreateIndex, CreateTable
 
 from indexer import tables
 from indexer.blocks import Block, require_linked
-from indexer.errors import OtherDeployment, Raced
+from indexer.errors import BelowFinality, OtherDeployment, Raced
 from indexer.project import Known, Row, Rows
 
 Connection = AsyncConnection[tuple[object, ...]]
@@ -54,6 +54,10 @@ async def connect(url: str) -> Connection:
     """A connection of the indexer's own; transactions are explicit."""
     connection = await AsyncConnection.connect(url, autocommit=True)
     await connection.execute("set synchronous_commit = off")
+    # Every statement here touches the newest few rows of large tables by their keys. In a backfill statistics are
+    # older than the rows, and the planner would read whole tables: 250 ms for a block of 200 entries instead of 15.
+    for plan in ("seqscan", "hashjoin", "mergejoin"):
+        await connection.execute(f"set enable_{plan} = off".encode())
     return connection
 
 
@@ -161,7 +165,7 @@ async def append(
 
 
 async def rollback(connection: Connection, *, expected_tip: bytes, fork: int) -> Cursor:
-    """Removes everything above block `fork`, which stays. Raises `Raced`, and `ValueError` below finality."""
+    """Removes everything above block `fork`, which stays. Raises `Raced`, and `BelowFinality`."""
     async with connection.transaction():
         kept = await hashes(connection, first=fork, last=fork)
         if fork not in kept:
@@ -170,7 +174,7 @@ async def rollback(connection: Connection, *, expected_tip: bytes, fork: int) ->
         cursor = await connection.execute("select finalized from mirror.cursor")
         (finalized,) = await cursor.fetchone() or (None,)
         if not isinstance(finalized, int) or fork < finalized:
-            raise ValueError(f"block {fork} is below the final block {finalized}")
+            raise BelowFinality(f"the chain parts at block {fork}, which is below the final block {finalized}")
         await _fold(connection, fork + 1, sign=-1)
         for table in _PLACED:
             await connection.execute(sql.SQL("delete from {} where block > %s").format(_identifier(table)), (fork,))

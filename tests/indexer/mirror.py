@@ -51,7 +51,13 @@ async def require_sound(connection: Connection) -> None:
 
 
 async def begin(connection: Connection, chain: Chain) -> Cursor:
-    await store.create_schema(connection)
+    """An empty mirror, whatever was there before."""
+    exists = await (await connection.execute("select to_regclass('mirror.cursor')")).fetchone()
+    if exists == (None,):
+        await store.create_schema(connection)
+    else:
+        names = ", ".join(f"mirror.{table.name}" for table in tables.metadata.sorted_tables)
+        await connection.execute(f"truncate {names}".encode())
     return await store.begin(connection, DEPLOYED, chain.genesis)
 
 

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from indexer import project, store
-from indexer.errors import Inconsistent, OtherDeployment, Raced
+from indexer.errors import BelowFinality, Inconsistent, OtherDeployment, Raced
 from indexer.project import Rows
 from indexer.store import Cursor, Deployed
 from tests.indexer import chain as made
@@ -112,7 +112,6 @@ def test_rolling_back_and_appending_equals_a_fresh_mirror_of_the_new_chain(
 
     async def check() -> None:
         async with await store.connect(database) as connection:
-            await connection.execute("drop schema if exists mirror cascade")
             cursor, _ = await extend(connection, await begin(connection, before), before, NOTHING_KNOWN)
             await require_sound(connection)
             cursor = await store.rollback(connection, expected_tip=cursor.tip, fork=fork)
@@ -121,7 +120,6 @@ def test_rolling_back_and_appending_equals_a_fresh_mirror_of_the_new_chain(
             cursor, known = await extend(connection, cursor, after, known)
             await require_sound(connection)
             turned, turned_known = await contents(connection), await store.read_known(connection, DEPLOYED)
-            await connection.execute("drop schema mirror cascade")
             fresh, fresh_known = await extend(connection, await begin(connection, after), after, NOTHING_KNOWN)
             assert turned == await contents(connection)
             assert cursor == fresh == await store.read_cursor(connection, DEPLOYED)
@@ -136,7 +134,6 @@ async def test_blocks_appended_together_equal_blocks_appended_one_by_one(databas
     async with await store.connect(database) as connection:
         await extend(connection, await begin(connection, chain), chain, NOTHING_KNOWN)
         singly = await contents(connection)
-        await connection.execute("drop schema mirror cascade")
         cursor = await begin(connection, chain)
         rows, _ = project.project([log for one in chain.stretches for log in one.logs], NOTHING_KNOWN)
         blocks = [one.first for one in chain.stretches]
@@ -210,7 +207,7 @@ async def test_finality_rises_only_to_blocks_that_we_hold_and_is_never_rolled_ba
         assert await store.finalize(connection, expected_tip=blocks[0].hash, finalized=blocks[1]) == 0
         assert await store.finalize(connection, expected_tip=cursor.tip, finalized=blocks[1]) == 2
         assert await store.finalize(connection, expected_tip=cursor.tip, finalized=blocks[0]) == 2
-        with pytest.raises(ValueError, match="below the final block"):
+        with pytest.raises(BelowFinality, match="below the final block"):
             await store.rollback(connection, expected_tip=cursor.tip, fork=1)
         assert await store.rollback(connection, expected_tip=cursor.tip, fork=2) == Cursor(3, blocks[1].hash, 2)
 
