@@ -21,8 +21,8 @@ from exchange.relayer.settings import RelayerSettings
 async def main(settings: RelayerSettings) -> None:
     deployment = deploy.load(settings.deployment)
     registry = CollectorRegistry()
-    if settings.metrics_port is not None:
-        start_http_server(settings.metrics_port, addr="127.0.0.1", registry=registry)
+    if settings.relayer_metrics_port is not None:
+        start_http_server(settings.relayer_metrics_port, addr="127.0.0.1", registry=registry)
     operator, relayers = settings.signing_keys()
     task = asyncio.current_task()
     if task is None:

@@ -20,7 +20,7 @@ class RelayerSettings(Settings):
     tick: float = 0.15
     linger: float = 0.25  # how long a purchase may wait for company in its batch
     batch_size: int = Field(default=200, ge=1, le=400)
-    metrics_port: int | None = None
+    relayer_metrics_port: int | None = None
 
     def signing_keys(self) -> tuple[bytes | None, tuple[bytes, ...]]:
         """The operator's key and the lanes' keys."""

@@ -75,18 +75,21 @@ class PlacedCall(NamedTuple):
 
 _QUEUED = """
 with mine as (
-    select id, gas, sequence, kind = 'mint' as mint,
+    select id, gas, sequence, kind = 'mint' as mint, kind = 'mint' and tries > 0 as retried,
            coalesce(signer = %(signer)s, %(bundles)s) and coalesce(not_before <= now(), true) as ready
     from exchange.call
     where state = 'queued'
 ), blocked as (
     -- A call waits for the earlier ones of its sequence: those that are not ready, or not this lane's ...
-    select sequence, mint, min(id) as first from mine where sequence is not null and not ready group by sequence, mint
+    select sequence, mint, min(id) as first
+    from mine where sequence is not null and (retried or not ready) group by sequence, mint
     union all
-    -- ... and those on their way by another signer, whose nonces say nothing about ours.
+    -- ... and those on their way by another signer, whose nonces say nothing about ours. A mint that failed before
+    -- is tried by itself: until it succeeds, the later ones of its programme can only fail.
     select c.sequence, c.kind = 'mint', min(c.id)
     from exchange.transaction t join exchange.call c on c.transaction_id = t.id
-    where t.state in ('signed', 'sent') and t.state <> 'final' and t.signer <> %(signer)s and c.sequence is not null
+    where t.state in ('signed', 'sent') and t.state <> 'final' and c.sequence is not null
+      and (t.signer <> %(signer)s or c.kind = 'mint' and c.tries > 0)
     group by 1, 2
 ), counted as (
     select m.id, sum(m.gas) over (order by m.id) - m.gas as before
@@ -279,6 +282,13 @@ async def mark_included(
             " tries = tries + 1, not_before = now() + least(60, power(2, least(tries, 6))) * interval '1 second'"
             " where id = any(%s) and state = 'placed'",
             ([r.call for r in requeues],),
+        )
+        # The first one got through: those behind it had failed for its sake only.
+        await connection.execute(
+            "update exchange.call later set tries = 0, not_before = null from exchange.call c"
+            " where c.transaction_id = any(%s) and c.kind = 'mint' and c.tries > 0 and c.state = 'placed'"
+            " and later.sequence = c.sequence and later.kind = 'mint' and later.state = 'queued'",
+            (ids,),
         )
     return delays
 

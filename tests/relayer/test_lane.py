@@ -215,6 +215,23 @@ async def test_a_batch_over_the_issuance_limit_waits_and_is_minted_later(rig: Ri
     assert await rig.all("select 1 from exchange.call where kind = 'mint' and failure is not null") == []
 
 
+async def test_a_failed_batch_is_retried_by_itself_and_then_the_later_ones_together(rig: Rig) -> None:
+    programme = await ready(rig, limits=LIMITS._replace(bucket=60, refill=1))
+    await bought(rig, programme, 30, size=6)
+    await rig.settle(1)
+    assert await rig.supply(programme) == 60
+    waiting = "select count(*) from exchange.call where state = 'queued'"
+    assert await rig.one(waiting) == 3
+    await rig.rpc.call("evm_increaseTime", 60)
+    await rig.settle(1)
+    assert await rig.supply(programme) == 90
+    last = "select count(*), count(distinct transaction_id), max(tries) from (select * from exchange.call order by id"
+    assert await rig.all(f"{last} desc limit 2) as last") == [(2, 1, 0)]
+    await rig.rpc.call("evm_increaseTime", 60)
+    await rig.settle(1)
+    assert await rig.supply(programme) == 150
+
+
 async def test_a_batch_that_somebody_else_relayed_counts_as_minted(rig: Rig) -> None:
     programme = await ready(rig)
     await bought(rig, programme, 10)
