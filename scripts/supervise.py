@@ -24,6 +24,8 @@ log = structlog.get_logger(__name__)
 STOP_SECONDS = 15.0
 FIRST_BACKOFF = 0.25
 LONGEST_BACKOFF = 5.0
+HALTED = 3
+"""The exit code of a process that needs a person: starting it again would change nothing."""
 
 
 class NotReady(RuntimeError):
@@ -96,6 +98,9 @@ class Child:
             begun = time.monotonic()
             code = await self.process.wait()
             _end_group(self.process.pid)  # workers that a killed parent left would hold its port
+            if code == HALTED:
+                log.error("child.halted", name=self.name, log=str(self.log), last_words=self.tail(2))
+                return
             if time.monotonic() - begun > 10:
                 backoff = FIRST_BACKOFF
             self.restarts += 1

@@ -78,22 +78,18 @@ async def up(plan: Plan, console: Console) -> None:
 
 async def _start(plan: Plan, console: Console, stack: AsyncExitStack) -> None:
     place = environment.installation(plan.data)
-    settings = environment.load(place)
-    if "POINTS_DATABASE_URL" in settings and not settings.get("POINTS_EMBEDDED"):
+    if "POINTS_DATABASE_URL" in os.environ:
+        database_url = os.environ["POINTS_DATABASE_URL"]
         console.print("PostgreSQL    the one that POINTS_DATABASE_URL names")
-        database_url = settings["POINTS_DATABASE_URL"]
-        embedded = ""
     else:
         server = await asyncio.to_thread(postgres.start, place.postgres, place.run)
         stack.push_async_callback(asyncio.to_thread, server.cleanup)
         await _background(stack, postgres.keep(server))
-        database_url, embedded = server.get_uri(), "1"
+        database_url = server.get_uri()
         console.print(f"PostgreSQL    {place.postgres}")
     rpc_url = f"http://127.0.0.1:{plan.rpc_port}"
-    settings = environment.store(
-        place, database_url=database_url, embedded=embedded, rpc_url=rpc_url,
-        gateway_url=f"http://127.0.0.1:{plan.port}",
-    )  # fmt: skip
+    gateway_url = f"http://127.0.0.1:{plan.port}"
+    settings = environment.store(place, database_url=database_url, rpc_url=rpc_url, gateway_url=gateway_url)
     await _start_chain(plan, console, stack, place, rpc_url)
     deployment = await asyncio.to_thread(
         deploy, rpc_url, bytes.fromhex(settings["POINTS_OPERATOR_KEY"][2:]), path=place.deployment
@@ -104,7 +100,9 @@ async def _start(plan: Plan, console: Console, stack: AsyncExitStack) -> None:
     if plan.samples:
         await enrol_samples(settings, place, console)
         await replay(settings, place, console, weeks=plan.weeks)
-    console.print(f"\n[bold]Ready.[/bold] Gateway on http://127.0.0.1:{plan.port}  (documentation: /docs, chain: {rpc_url})")
+    console.print(
+        f"\n[bold]Ready.[/bold] Gateway on http://127.0.0.1:{plan.port}  (documentation: /docs, chain: {rpc_url})"
+    )
     console.print(f"Operator key  {place.settings} ; merchants' keys  {place.partners} ; logs  {place.logs}")
     console.print("Ctrl-C stops everything.")
 
@@ -173,9 +171,7 @@ def _child(
     )
 
 
-async def _run(
-    stack: AsyncExitStack, child: Child, port: int | None, check: Callable[[], Awaitable[bool]]
-) -> None:
+async def _run(stack: AsyncExitStack, child: Child, port: int | None, check: Callable[[], Awaitable[bool]]) -> None:
     if port is not None:
         _require_free(port, child)
     await child.start()

