@@ -1,8 +1,8 @@
 """The local chain: how anvil is started, and how what it knows survives it.
 
 anvil's own `--state` rewrites its file in place, so a kill during a dump loses the chain. Here a dump is asked over
-RPC, unpacked into a new file, synced and renamed: the last good one is always there. A dump is due well inside the finality
-depth (64 blocks), so what a killed anvil forgets is a reorg to the rest of the system, never a contradiction.
+RPC, unpacked into a new file, synced and renamed: the last good one is always there. A dump is due well inside
+the finality depth (64 blocks), so what a killed anvil forgets is a reorg to the rest of the system, never a contradiction.
 """
 
 from __future__ import annotations

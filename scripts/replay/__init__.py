@@ -1,1 +1,1 @@
-"""Replays real retail data through the gateway: journey (what was bought) -> acts (what holders did) -> drive -> report."""
+"""Real retail data through the gateway: journey (what was bought) -> acts (what holders did) -> drive -> report."""

