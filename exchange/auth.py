@@ -1,8 +1,8 @@
 """API keys: who calls, and what for.
 
 A key is `pex_<env>_<prefix>_<secret>_<checksum>`. The prefix finds it and may be shown; the checksum turns away a
-mistyped key without a query; the secret has 256 random bits, so its digest at rest is one HMAC-SHA-256 under the pepper.
-Keys are read from the database at every request: a revoked key is dead at once. The operator's first key comes from the
+mistyped key without a query; the secret has 250 random bits, so its digest at rest is one HMAC-SHA-256 under the
+pepper. Keys are read from the database at every request: a revoked key is dead at once. The operator's first key comes from the
 settings. A key is shown once, when it is made, and never logged.
 """
 

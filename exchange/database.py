@@ -3,7 +3,8 @@
 `transaction` is the only place that commits: whoever answers 2xx has left it without an error. `reading` runs each
 statement on its own, for reads and for the hot path, whose whole effect is one statement. What the driver raises
 becomes ours here: a database that is down or too slow is `DatabaseUnavailable`, a mirror that is being rebuilt is
-`MirrorUnavailable`. The pool opens without waiting, so a gateway starts, and says why it is not ready, with the database down.
+`MirrorUnavailable`. The pool opens without waiting, so a gateway starts, and says why it is not ready, with the
+database down.
 """
 
 from __future__ import annotations
@@ -77,13 +78,13 @@ def connect(settings: Settings) -> Database:
 
 
 async def one(sql: Connection, query: str, *arguments: Any) -> DictRow | None:
-    cursor = await sql.execute(query, arguments)  # type: ignore[call-overload]
+    cursor = await sql.execute(query, arguments)
     row: DictRow | None = await cursor.fetchone()
     return row
 
 
 async def rows(sql: Connection, query: str, *arguments: Any) -> list[DictRow]:
-    cursor = await sql.execute(query, arguments)  # type: ignore[call-overload]
+    cursor = await sql.execute(query, arguments)
     found: list[DictRow] = await cursor.fetchall()
     return found
 

@@ -1,7 +1,7 @@
 """The refusals of the gateway: one tree, one RFC 9457 form.
 
-Each class says when it is raised; its `slug` is stable and documented, clients may branch on it. `title` is the same for
-every occurrence, `detail` is about this one, `action` says what the caller can do. No detail ever carries a secret or
+Each class says when it is raised; its `slug` is stable and documented, clients may branch on it. `title` is the same
+for every occurrence, `detail` is about this one, `action` says what the caller can do. No detail ever carries a secret or
 another merchant's data. Pure: how a problem travels over HTTP is in `exchange/api/problems.py`.
 """
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import functools
 import re
 from typing import Final
 
-from eth_utils.address import is_checksum_address, to_checksum_address
+from eth_hash.backends.pysha3 import keccak256 as keccak
 
 from exchange.errors import InvalidAddress, InvalidRequest
 
@@ -19,9 +18,9 @@ def address(text: str, *, name: str) -> bytes:
     if _ADDRESS.fullmatch(text) is None:
         raise InvalidAddress(f"{name} is not 0x and 40 hex digits.", field=name)
     digits = text[2:]
-    if digits not in (digits.lower(), digits.upper()) and not is_checksum_address(text):
-        raise InvalidAddress(f"{name} fails its EIP-55 checksum: a digit is wrong or swapped.", field=name)
     value = bytes.fromhex(digits)
+    if digits not in (digits.lower(), digits.upper()) and text != checksum(value):
+        raise InvalidAddress(f"{name} fails its EIP-55 checksum: a digit is wrong or swapped.", field=name)
     if not any(value):
         raise InvalidAddress(f"{name} is the zero address, which nobody holds.", field=name)
     return value
@@ -38,9 +37,13 @@ def word(text: str, *, name: str, length: int = 32) -> bytes:
     return bytes.fromhex(text[2:])
 
 
-@functools.lru_cache(maxsize=65_536)
 def checksum(value: bytes) -> str:
-    return str(to_checksum_address(value))
+    """EIP-55: a letter is a capital where the hash of the lower-case digits has 8 or more."""
+    digits = value.hex()
+    hashed = keccak(digits.encode()).hex()
+    return "0x" + "".join(
+        [digit.upper() if nibble > "7" else digit for digit, nibble in zip(digits, hashed, strict=False)]
+    )
 
 
 def hexed(value: bytes) -> str:

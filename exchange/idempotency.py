@@ -14,7 +14,7 @@ from typing import Any, Final
 from uuid import UUID
 
 import msgspec
-from psycopg.types.json import Jsonb
+from psycopg.types.json import Json
 
 from exchange.database import Connection, one
 from exchange.errors import IdempotencyKeyReused, InvalidRequest
@@ -75,7 +75,7 @@ async def find(sql: Connection, *, scope: str, key: str, fingerprint: bytes) -> 
 async def keep(sql: Connection, *, scope: str, key: str, outcome: Any) -> None:
     """Keeps what cannot be made again of a bulk request's answer."""
     await sql.execute(
-        "update exchange.idempotency set outcome = %s where scope = %s and key = %s", (Jsonb(outcome), scope, key)
+        "update exchange.idempotency set outcome = %s where scope = %s and key = %s", (Json(outcome), scope, key)
     )
 
 

@@ -58,7 +58,7 @@ def parse(text: str, *, digits: int, name: str, largest: int, zero: bool = False
         raise InvalidAmount(f"{name} is negative.", field=name)
     if len(fraction) > digits:
         raise InvalidAmount(f"{name} has {len(fraction)} decimals; its unit has {digits}.", field=name)
-    value = int(whole) * 10**digits + int(fraction.ljust(digits, "0") or 0)
+    value: int = int(whole) * 10**digits + int(fraction.ljust(digits, "0") or 0)
     if value == 0 and not zero:
         raise InvalidAmount(f"{name} is zero.", field=name)
     if value > largest:

@@ -35,7 +35,7 @@ from sqlalchemy import (
     func,
     text,
 )
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.dialects.postgresql import JSON
 
 metadata = MetaData(schema="exchange")
 
@@ -125,7 +125,7 @@ idempotency = Table(
     Column("fingerprint", LargeBinary, nullable=False),  # SHA-256 of method, path and canonical body
     Column("subject", Uuid),
     # Of a bulk request: which items were refused and why, for they created nothing to answer from.
-    Column("outcome", JSONB),
+    Column("outcome", JSON),
     _now("created_at"),
 )
 
@@ -163,11 +163,19 @@ purchase = Table(
     Column("batch_number", BigInteger),
     Column("batch_index", Integer),
     UniqueConstraint("merchant_id", "reference", name="purchase_reference"),
-    ForeignKeyConstraint(["merchant_id", "rule_version"], ["exchange.earning_rule.merchant_id", "exchange.earning_rule.version"]),
+    ForeignKeyConstraint(
+        ["merchant_id", "rule_version"], ["exchange.earning_rule.merchant_id", "exchange.earning_rule.version"]
+    ),
     CheckConstraint("(batch_number is null) = (batch_index is null)", name="purchase_place"),
     Index("purchase_queue", "merchant_id", "id", postgresql_where=text("batch_number is null and points > 0")),
-    Index("purchase_batch", "merchant_id", "batch_number", "batch_index", unique=True,
-          postgresql_where=text("batch_number is not null")),
+    Index(
+        "purchase_batch",
+        "merchant_id",
+        "batch_number",
+        "batch_index",
+        unique=True,
+        postgresql_where=text("batch_number is not null"),
+    ),
     Index("purchase_customer", "customer_id", "id"),
 )
 
@@ -294,5 +302,6 @@ call = Table(
         name="call_state",
     ),
     Index("call_queue", "id", postgresql_where=text("state = 'queued'")),
+    Index("call_owner", "sequence", postgresql_where=text("kind in ('quote', 'partner')")),
     Index("call_transaction", "transaction_id", postgresql_where=text("transaction_id is not null")),
 )

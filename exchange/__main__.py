@@ -1,0 +1,47 @@
+"""`python -m exchange`: the gateway, by uvicorn, with as many workers as the settings say."""
+
+from __future__ import annotations
+
+import logging
+
+import structlog
+import uvicorn
+from fastapi import FastAPI
+
+from exchange.app import create_app
+from exchange.settings import Settings
+
+
+def application() -> FastAPI:
+    """Made in each worker: uvicorn imports it by name."""
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            structlog.processors.JSONRenderer(),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+    )
+    return create_app(Settings())  # type: ignore[call-arg]  # from the environment
+
+
+def main() -> None:
+    settings = Settings()  # type: ignore[call-arg]  # from the environment
+    uvicorn.run(
+        "exchange.__main__:application",
+        factory=True,
+        host=settings.host,
+        port=settings.port,
+        workers=settings.workers,
+        loop="uvloop",
+        http="httptools",
+        access_log=False,
+        log_level="warning",
+        timeout_graceful_shutdown=10,
+    )
+
+
+if __name__ == "__main__":
+    main()

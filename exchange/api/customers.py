@@ -1,0 +1,202 @@
+"""Enrolling customers, and what a customer or any holder has."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+from fastapi import APIRouter, Query
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from exchange import customers, errors, history
+from exchange.api.access import Anyone, AsMerchant, InGateway
+from exchange.api.forms import Address, AsOf, Form, Reference
+from exchange.api.problems import Problem, documented
+from exchange.customers import Enrolment
+from exchange.errors import ExchangeError
+from exchange.hexes import address
+
+router = APIRouter(prefix="/v1/customers", tags=["customers"])
+holders = APIRouter(prefix="/v1/holders", tags=["holders"])
+
+
+class CustomerIn(Form):
+    """Exactly one of `wallet` (its own address), `custodial` (we keep a key) and `customer` (one that exists)."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"member": "card-900417", "custodial": True}]})
+
+    member: Reference
+    wallet: Address | None = None
+    custodial: Literal[True] | None = None
+    customer: UUID | None = None
+
+    @model_validator(mode="after")
+    def _one_way(self) -> CustomerIn:
+        if sum(each is not None for each in (self.wallet, self.custodial, self.customer)) != 1:
+            raise ValueError("exactly one of wallet, custodial and customer is needed")
+        return self
+
+    def enrolment(self) -> Enrolment:
+        wallet = None if self.wallet is None else address(self.wallet, name="wallet")
+        return Enrolment(self.member, wallet, self.customer)
+
+
+class CustomersIn(Form):
+    customers: list[CustomerIn] = Field(min_length=1, max_length=customers.LARGEST)
+
+
+class CustomerOut(BaseModel):
+    id: UUID
+    member: str | None
+    holder: str = Field(description="The address that holds the points.")
+    custody: Literal["wallet", "custodial"]
+
+
+class EnrolledItem(BaseModel):
+    """Either the customer or the problem."""
+
+    status: Literal["enrolled", "refused"]
+    customer: CustomerOut | None = None
+    problem: Problem | None = None
+
+
+class EnrolledOut(BaseModel):
+    """`results` in the order of the request."""
+
+    enrolled: int
+    refused: int
+    results: list[EnrolledItem]
+
+
+class Balance(BaseModel):
+    programme: str
+    slug: str | None
+    name: str
+    symbol: str
+    points: str = Field(examples=["1234.56"])
+
+
+class Balances(BaseModel):
+    """Programmes in which the holder has points."""
+
+    holder: str
+    balances: list[Balance]
+    as_of: AsOf | None
+
+
+class Entry(BaseModel):
+    """One change of one balance; `points` is signed."""
+
+    programme: str
+    name: str
+    symbol: str
+    kind: str
+    points: str = Field(examples=["-5.00"])
+    counterparty: str | None
+    intent: str | None
+    at: str
+    block: int
+    transaction: str | None
+    status: Literal["confirmed", "final"]
+
+
+class History(BaseModel):
+    """Newest first. `next` goes into `before` for the following page; null at the end."""
+
+    holder: str
+    entries: list[Entry]
+    next: str | None
+    as_of: AsOf | None
+
+
+_AUTH = (errors.Unauthenticated, errors.Forbidden, errors.InvalidRequest)
+_READ = (errors.CustomerNotFound, errors.Unauthenticated, errors.MirrorUnavailable)
+
+Before = Annotated[str | None, Query(description="`next` of the page before.", max_length=40)]
+Limit = Annotated[int, Query(ge=1, le=200)]
+
+
+@router.post(
+    "",
+    status_code=201,
+    response_model=CustomerOut,
+    responses=documented(*_AUTH, errors.CustomerNotFound, errors.MemberConflict, errors.InvalidAddress),
+    summary="Enrol a customer",
+)
+async def enrol(gateway: InGateway, merchant: AsMerchant, body: CustomerIn) -> dict[str, Any]:
+    """Idempotent on your member number: enrolling the same member in the same way again gives the same answer. A
+    wallet that another merchant enrolled before is the same customer."""
+    async with gateway.database.transaction() as sql:
+        [result] = await customers.enrol(gateway, sql, merchant, [body.enrolment()])
+        if isinstance(result, ExchangeError):
+            raise result
+    return result
+
+
+@router.post("/bulk", response_model=EnrolledOut, responses=documented(*_AUTH), summary="Enrol up to 1,000 customers")
+async def enrol_many(gateway: InGateway, merchant: AsMerchant, body: CustomersIn) -> dict[str, Any]:
+    """Each is judged alone; one that is refused harms no other. Idempotent like the single form."""
+    items: list[Enrolment | ExchangeError] = []
+    for each in body.customers:
+        try:
+            items.append(each.enrolment())
+        except ExchangeError as error:
+            items.append(error)
+    async with gateway.database.transaction() as sql:
+        results = await customers.enrol(gateway, sql, merchant, items)
+    answers = [
+        {"status": "refused", "problem": each.problem()}
+        if isinstance(each, ExchangeError)
+        else {"status": "enrolled", "customer": each}
+        for each in results
+    ]
+    refused = sum(each["status"] == "refused" for each in answers)
+    return {"enrolled": len(answers) - refused, "refused": refused, "results": answers}
+
+
+@router.get("/{id}", response_model=CustomerOut, responses=documented(*_READ[:2]), summary="A customer")
+async def one(gateway: InGateway, who: Anyone, id: UUID) -> dict[str, Any]:
+    async with gateway.database.reading() as sql:
+        row = await customers.seen(sql, who, id)
+    return customers.answer(row, row["reference"])
+
+
+@router.get("/{id}/balances", response_model=Balances, responses=documented(*_READ), summary="A customer's points")
+async def balances(gateway: InGateway, who: Anyone, id: UUID) -> dict[str, Any]:
+    async with gateway.database.reading() as sql:
+        row = await customers.seen(sql, who, id)
+    async with gateway.database.transaction() as sql:
+        return await history.balances(sql, bytes(row["holder"]))
+
+
+@router.get("/{id}/history", response_model=History, responses=documented(*_READ), summary="A customer's history")
+async def entries(
+    gateway: InGateway, who: Anyone, id: UUID, before: Before = None, limit: Limit = 50
+) -> dict[str, Any]:
+    async with gateway.database.reading() as sql:
+        row = await customers.seen(sql, who, id)
+    async with gateway.database.transaction() as sql:
+        return await history.history(sql, bytes(row["holder"]), before=before, limit=limit)
+
+
+_PUBLIC = (errors.InvalidAddress, errors.MirrorUnavailable)
+
+
+@holders.get(
+    "/{holder}/balances", response_model=Balances, responses=documented(*_PUBLIC), summary="An address's points"
+)
+async def holder_balances(gateway: InGateway, holder: str) -> dict[str, Any]:
+    """Public chain data: no key is needed."""
+    account = address(holder, name="holder")
+    async with gateway.database.transaction() as sql:
+        return await history.balances(sql, account)
+
+
+@holders.get(
+    "/{holder}/history", response_model=History, responses=documented(*_PUBLIC), summary="An address's history"
+)
+async def holder_entries(gateway: InGateway, holder: str, before: Before = None, limit: Limit = 50) -> dict[str, Any]:
+    """Public chain data: no key is needed."""
+    account = address(holder, name="holder")
+    async with gateway.database.transaction() as sql:
+        return await history.history(sql, account, before=before, limit=limit)

@@ -1,0 +1,323 @@
+"""Onboarding and running merchants, and the public list of programmes."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+from fastapi import APIRouter, Response
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from uuid_utils.compat import uuid7
+
+from contracts.bindings import Limits, Quote
+from exchange import auth, errors, history, idempotency, markets, merchants, owner, points
+from exchange.api.access import Anyone, AsOperator, Fingerprint, InGateway, NeededKey, OptionalKey
+from exchange.api.forms import Address, AsOf, Decimal, Form, Hex, Name, Seconds, Slug
+from exchange.api.problems import documented
+from exchange.gateway import Gateway
+from exchange.hexes import address
+from exchange.intents import parsed_signature
+from exchange.merchants import Application
+from exchange.owner import OwnSignature
+
+router = APIRouter(prefix="/v1/merchants", tags=["merchants"])
+programmes = APIRouter(prefix="/v1/programmes", tags=["programmes"])
+
+YEAR = 365 * 86_400
+LARGEST_ENTRY = 10**15
+"""Base units: what a purchase can store with room to spare."""
+
+
+class QuoteIn(Form):
+    """What the programme pays (`bid`) and charges (`ask`) per point, in settlement tokens."""
+
+    bid: Decimal = Field(examples=["0.0098"])
+    ask: Decimal = Field(examples=["0.0100"])
+    valid_for: int = Field(default=YEAR, ge=60, le=10 * YEAR, description="Seconds from now.")
+    daily_cap: Decimal = Field(default="1000000", description="Settlement tokens that may leave the margin in a day.")
+
+    def quote(self, now: int, until: int | None = None) -> Quote:
+        return Quote(
+            bid=points.price(self.bid, name="bid"),
+            ask=points.price(self.ask, name="ask"),
+            until=now + self.valid_for if until is None else until,
+            cap=points.settlement(self.daily_cap, name="daily_cap", largest=points.LARGEST_UINT88),
+        )
+
+
+class LimitsIn(Form):
+    """Bounds on issuance, in points, for ever: the bucket starts full and refills by the second."""
+
+    supply_cap: Decimal = "1000000000000"
+    entry_cap: Decimal = "1000000"
+    bucket: Decimal = "1000000000"
+    refill_per_second: Decimal = "100000"
+
+    def limits(self) -> Limits:
+        return Limits(
+            supply_cap=points.points(self.supply_cap, name="limits.supply_cap"),
+            entry_cap=points.points(self.entry_cap, name="limits.entry_cap", largest=LARGEST_ENTRY),
+            bucket=points.points(self.bucket, name="limits.bucket"),
+            refill=points.points(self.refill_per_second, name="limits.refill_per_second"),
+        )
+
+
+class MerchantIn(Form):
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "slug": "corner-grocer",
+                    "name": "Corner Grocer",
+                    "symbol": "GROC",
+                    "currency": "USD",
+                    "points_per_unit": "1",
+                    "quote": {"bid": "0.0098", "ask": "0.0100"},
+                    "margin": "250000.00",
+                }
+            ]
+        }
+    )
+
+    slug: Slug
+    name: Name = Field(description="At most 31 bytes of UTF-8: it is the token's name.")
+    symbol: Name
+    currency: Annotated[str, StringConstraints(strict=True, pattern=r"^[A-Z]{3}$")]
+    points_per_unit: Decimal = Field(default="1", description="Points earned per unit of the currency.")
+    quote: QuoteIn | None = None
+    margin: Decimal = "0"
+    limits: LimitsIn = LimitsIn()
+    owner: Address | None = Field(default=None, description="An address of your own; else a key is kept for you.")
+    partners: list[Slug] = Field(default=[], max_length=100, description="Slugs to open the pair with, both ways.")
+
+    def application(self, now: int) -> Application:
+        return Application(
+            slug=self.slug,
+            name=self.name,
+            symbol=self.symbol,
+            currency=self.currency,
+            rate_millionths=points.earning_rate(self.points_per_unit, digits=points.minor_digits(self.currency)),
+            quote=None if self.quote is None else self.quote.quote(now),
+            margin=points.settlement(self.margin, name="margin", zero=True),
+            limits=self.limits.limits(),
+            owner=None if self.owner is None else address(self.owner, name="owner"),
+            partners=tuple(dict.fromkeys(self.partners)),
+        )
+
+
+class MerchantOut(BaseModel):
+    id: UUID
+    slug: str
+    name: str
+    symbol: str
+    currency: str
+    programme: str = Field(description="The token's address, known before it is deployed.")
+    owner: str
+    issuer: str
+    status: Literal["pending", "active", "refused"]
+    reason: str | None = None
+
+
+class MerchantCreated(MerchantOut):
+    api_key: str | None = Field(description="Shown once; null when the request is repeated.")
+
+
+class KeyShown(BaseModel):
+    prefix: str
+    created_at: datetime
+    revoked_at: datetime | None
+
+
+class QuoteOut(BaseModel):
+    bid: str
+    ask: str
+    until: int
+    daily_cap: str
+    valid: bool
+
+
+class ProgrammeOut(BaseModel):
+    programme: str
+    slug: str | None
+    name: str
+    symbol: str
+    supply: str
+    margin: str
+    coverage: str | None = Field(description="Margin over the worth of the whole supply at the bid.")
+    quote: QuoteOut | None
+    partners: list[str] = Field(description="Programmes with which the pair is open both ways.")
+
+
+class MerchantShown(MerchantOut):
+    points_per_unit: str
+    keys: list[KeyShown]
+    market: ProgrammeOut | None
+    as_of: AsOf | None
+
+
+class Programmes(BaseModel):
+    programmes: list[ProgrammeOut]
+    as_of: AsOf | None
+
+
+class OwnSigned(Form):
+    """For owners that keep their own key: the signature over what the refusal showed, and its nonce."""
+
+    nonce: Annotated[int, Field(strict=True, ge=0, lt=2**64)] | None = None
+    signature: Hex | None = None
+
+    def own(self) -> OwnSignature | None:
+        if self.signature is None or self.nonce is None:
+            return None
+        return OwnSignature(self.nonce, parsed_signature(bytes.fromhex(self.signature[2:])))
+
+
+class QuotePut(QuoteIn, OwnSigned):
+    until: Seconds | None = Field(default=None, description="Instead of valid_for.")
+
+
+class PartnerPut(OwnSigned):
+    allowed: bool = Field(strict=True)
+
+
+class MarginIn(Form):
+    amount: Decimal = Field(description="Settlement tokens.", examples=["1000.00"])
+
+
+class KeyOut(BaseModel):
+    api_key: str = Field(description="Shown once.")
+
+
+class Accepted(BaseModel):
+    """It is queued; the programme shows it once it is on the chain."""
+
+    status: Literal["accepted"] = "accepted"
+
+
+_OPERATOR = (errors.Unauthenticated, errors.Forbidden, errors.InvalidRequest)
+_OWN = (*_OPERATOR, errors.MerchantNotFound, errors.OwnerSignatureNeeded, errors.BadSignature, errors.InvalidAmount)
+
+
+@router.post(
+    "",
+    status_code=201,
+    response_model=MerchantCreated,
+    responses=documented(
+        *_OPERATOR, errors.MerchantExists, errors.InvalidAmount, errors.AmountTooLarge, errors.IdempotencyKeyReused,
+        errors.OperatorNotReady,
+    ),
+    summary="Onboard a merchant",
+)  # fmt: skip
+async def onboard(
+    gateway: InGateway, who: AsOperator, key: OptionalKey, fingerprint: Fingerprint, body: MerchantIn
+) -> dict[str, Any]:
+    """Makes its keys and its first API key, and queues its programme, quote, consents and margin."""
+    application = body.application(gateway.now())
+    async with gateway.database.transaction() as sql:
+        id = uuid7()
+        if key is not None:
+            claim = await idempotency.claim(sql, scope=who.scope, key=key, fingerprint=fingerprint, subject=id)
+            if not claim.first:
+                return merchants.created(await merchants.find(sql, claim.subject or ""), None)
+        merchant, api_key = await merchants.onboard(gateway, sql, application, id=id)
+    return merchants.created(merchant, api_key)
+
+
+@router.get(
+    "/{id}",
+    response_model=MerchantShown,
+    responses=documented(errors.Unauthenticated, errors.MerchantNotFound, errors.MirrorUnavailable),
+    summary="A merchant and its programme",
+)
+async def one(gateway: InGateway, who: Anyone, id: UUID) -> dict[str, Any]:
+    async with gateway.database.reading() as sql:
+        return await merchants.show(gateway, sql, await merchants.allowed(sql, who, id))
+
+
+@router.put("/{id}/quote", status_code=202, responses=documented(*_OWN), summary="Post a quote")
+async def put_quote(gateway: InGateway, who: Anyone, id: UUID, body: QuotePut) -> Accepted:
+    quote = body.quote(gateway.now(), body.until)
+    async with gateway.database.transaction() as sql:
+        merchant = await merchants.allowed(sql, who, id)
+        await owner.post_quote(gateway, sql, merchant, quote, own=body.own())
+    return Accepted()
+
+
+@router.put(
+    "/{id}/partners/{partner}",
+    status_code=202,
+    responses=documented(*_OWN, errors.ProgrammeNotFound),
+    summary="Open or close a pair",
+)
+async def put_partner(gateway: InGateway, who: Anyone, id: UUID, partner: str, body: PartnerPut) -> Accepted:
+    """One direction: the pair trades when both programmes have opened it."""
+    async with gateway.database.transaction() as sql:
+        merchant = await merchants.allowed(sql, who, id)
+        await merchants.consent(gateway, sql, merchant, partner, allowed=body.allowed, own=body.own())
+    return Accepted()
+
+
+@router.post(
+    "/{id}/keys", status_code=201, responses=documented(*_OPERATOR, errors.MerchantNotFound), summary="Make an API key"
+)
+async def make_key(gateway: InGateway, who: AsOperator, id: UUID) -> KeyOut:
+    async with gateway.database.transaction() as sql:
+        merchant = await merchants.allowed(sql, who, id)
+        return KeyOut(api_key=await auth.store_key(sql, gateway.settings, role="merchant", merchant_id=merchant.id))
+
+
+@router.delete(
+    "/{id}/keys/{prefix}",
+    status_code=204,
+    responses=documented(*_OPERATOR, errors.ApiKeyNotFound),
+    summary="Revoke an API key",
+)
+async def revoke_key(gateway: InGateway, who: AsOperator, id: UUID, prefix: str) -> Response:
+    """At once: the next request with it is refused."""
+    async with gateway.database.transaction() as sql:
+        merchant = await merchants.allowed(sql, who, id)
+        await auth.revoke_key(sql, merchant_id=merchant.id, prefix=prefix)
+    return Response(status_code=204)
+
+
+@router.post(
+    "/{id}/margin",
+    status_code=202,
+    responses=documented(
+        *_OPERATOR,
+        errors.MerchantNotFound,
+        errors.InvalidAmount,
+        errors.OperatorNotReady,
+        errors.IdempotencyKeyReused,
+        errors.IdempotencyKeyMissing,
+    ),
+    summary="Deposit margin",
+)
+async def add_margin(
+    gateway: InGateway, who: AsOperator, key: NeededKey, fingerprint: Fingerprint, id: UUID, body: MarginIn
+) -> Accepted:
+    """From the operator's float into the programme's margin."""
+    amount = points.settlement(body.amount, name="amount")
+    async with gateway.database.transaction() as sql:
+        merchant = await merchants.allowed(sql, who, id)
+        claim = await idempotency.claim(sql, scope=who.scope, key=key, fingerprint=fingerprint, subject=merchant.id)
+        if claim.first:
+            await merchants.deposit(gateway, sql, merchant, amount)
+    return Accepted()
+
+
+@programmes.get("", response_model=Programmes, responses=documented(errors.MirrorUnavailable), summary="All programmes")
+async def every(gateway: InGateway) -> dict[str, Any]:
+    """Public chain data: no key is needed."""
+    return await _programmes(gateway)
+
+
+async def _programmes(gateway: Gateway) -> dict[str, Any]:
+    async with gateway.database.reading() as sql:
+        snapshot = await markets.read(sql, now=gateway.now(), programmes=None)
+        newest = await history.head(sql)
+    return {
+        "programmes": [merchants.offer(each, snapshot) for each in snapshot.programmes.values()],
+        "as_of": history.as_of(newest),
+    }

@@ -1,0 +1,55 @@
+"""The application: settings in, FastAPI out. Nothing is opened before the lifespan begins, nothing is global."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI
+
+from contracts import deploy
+from exchange.api import charities, custody, customers, health, intents, merchants, problems, purchases
+from exchange.database import connect
+from exchange.gateway import Gateway
+from exchange.metrics import Measured, Metrics
+from exchange.settings import Settings
+
+DESCRIPTION = """
+Every merchant's loyalty points are a token that the merchant alone issues; customers earn, spend, send, swap and give
+them away without gas. Amounts are decimal strings. Refusals are RFC 9457 problems with a stable `type` and what to do.
+Answers that report the chain's state say `as_of` which block. A purchase or an intent goes through
+`accepted`, `submitted`, `confirmed` and `final`.
+"""
+
+
+def create_app(settings: Settings, *, clock: Callable[[], float] = time.time) -> FastAPI:
+    """`clock` answers Unix seconds; tests pass their own."""
+    metrics = Metrics()
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        database = connect(settings)
+        app.state.gateway = Gateway(
+            settings=settings,
+            database=database,
+            deployment=deploy.load(settings.deployment),
+            metrics=metrics,
+            clock=clock,
+        )
+        await database.open()
+        try:
+            yield
+        finally:
+            await database.close()
+
+    app = FastAPI(title="points-exchange", version="1", description=DESCRIPTION, lifespan=lifespan)
+    # The bulk route of custodial acts comes before the routes of one customer, which would take "intents" for an id.
+    for router in (
+        purchases.router, custody.router, customers.router, customers.holders, intents.router, intents.quotes,
+        merchants.router, merchants.programmes, charities.router, charities.campaigns, health.router,
+    ):  # fmt: skip
+        app.include_router(router)
+    problems.install(app, metrics)
+    app.add_middleware(Measured, metrics=metrics)
+    return app

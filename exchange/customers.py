@@ -1,0 +1,209 @@
+"""Enrolling customers: a member reference of one merchant, tied to a customer with one address.
+
+A customer keeps its own key (`wallet`) or we keep it, sealed (`custodial`: card customers). The same wallet is the same
+customer for every merchant. A merchant sees a customer only through a membership of its own; any other is as if absent.
+Enrolling is idempotent on (merchant, member), and of whole sets: one merchant's enrolments follow one another.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+from uuid import UUID
+
+from uuid_utils.compat import uuid7
+
+from contracts import signatures
+from exchange import vault
+from exchange.auth import Caller
+from exchange.database import Connection, one, rows
+from exchange.errors import CustomerNotFound, ExchangeError, MemberConflict
+from exchange.gateway import Gateway
+from exchange.hexes import checksum
+from exchange.merchant import Merchant
+
+LARGEST: Final = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class Enrolment:
+    """`wallet` or `customer` is set, or neither: a custodial key is to be made."""
+
+    member: str
+    wallet: bytes | None = None
+    customer: UUID | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Customer:
+    id: UUID
+    holder: bytes
+    custody: str
+    key: bytes | None
+
+
+async def enrol(
+    gateway: Gateway, sql: Connection, merchant: Merchant, items: Sequence[Enrolment | ExchangeError]
+) -> list[dict[str, Any] | ExchangeError]:
+    """In the caller's transaction: for each item the customer's answer or its refusal, in order."""
+    wanted = [item for item in items if isinstance(item, Enrolment)]
+    await sql.execute("select pg_advisory_xact_lock(hashtextextended(%s, 1))", (str(merchant.id),))
+    members = {
+        row["reference"]: row for row in await rows(sql, _MEMBERS, merchant.id, [item.member for item in wanted])
+    }
+    new = [item for item in wanted if item.member not in members]
+    linked = await _linked(sql, new)
+    made = await asyncio.to_thread(_new_custodians, gateway, new)
+    results: list[dict[str, Any] | ExchangeError] = []
+    fresh: dict[str, dict[str, Any]] = {}
+    taken = {row["id"] for row in await rows(sql, _TAKEN, merchant.id, [row["id"] for row in linked.values()])}
+    for item in items:
+        try:
+            if isinstance(item, ExchangeError):
+                raise item
+            row = members.get(item.member)
+            if row is None:
+                row = _customer(item, linked, made)
+                if row["id"] in taken:
+                    raise MemberConflict("This customer is a member already, under another reference.")
+                taken.add(row["id"])
+                members[item.member] = fresh[item.member] = row
+            else:
+                _same(item, row)
+            results.append(answer(row, item.member))
+        except ExchangeError as error:
+            results.append(error)
+    await _store(sql, merchant, fresh)
+    return results
+
+
+_MEMBERS: Final = """
+select b.reference, c.id, c.holder, c.custody from exchange.member b join exchange.customer c on c.id = b.customer_id
+where b.merchant_id = %s and b.reference = any(%s)
+"""
+_TAKEN: Final = "select customer_id as id from exchange.member where merchant_id = %s and customer_id = any(%s)"
+
+
+async def _linked(sql: Connection, wanted: Sequence[Enrolment]) -> dict[bytes | UUID, dict[str, Any]]:
+    """The customers that wallets and ids name, with new ones for new wallets: by address and by id.
+
+    Inserted in the order of their addresses, so that two merchants' sets cannot wait for each other.
+    """
+    wallets = sorted({item.wallet for item in wanted if item.wallet is not None})
+    if wallets:
+        await sql.execute(
+            "insert into exchange.customer (id, holder, custody)"
+            " select id, holder, 'wallet' from unnest(%s::uuid[], %s::bytea[]) as w (id, holder) order by holder"
+            " on conflict (holder) do nothing",
+            ([uuid7() for _ in wallets], wallets),
+        )
+    found: dict[bytes | UUID, dict[str, Any]] = {}
+    for row in await rows(
+        sql,
+        "select id, holder, custody from exchange.customer where holder = any(%s) or id = any(%s)",
+        wallets,
+        [item.customer for item in wanted if item.customer is not None],
+    ):
+        found[bytes(row["holder"])] = found[row["id"]] = row
+    return found
+
+
+def _new_custodians(gateway: Gateway, items: Sequence[Enrolment]) -> dict[str, dict[str, Any]]:
+    """Fresh keys, sealed, by member reference."""
+    made = {}
+    for member in {item.member for item in items if item.wallet is None and item.customer is None}:
+        id, key = uuid7(), signatures.new_key()
+        made[member] = {
+            "id": id,
+            "holder": signatures.address_of(key),
+            "custody": "custodial",
+            "key": vault.seal(gateway.master, key, purpose=f"customer:{id}"),
+        }
+    return made
+
+
+def _customer(
+    item: Enrolment, linked: dict[bytes | UUID, dict[str, Any]], made: dict[str, dict[str, Any]]
+) -> dict[str, Any]:
+    if item.wallet is not None:
+        return linked[item.wallet]
+    if item.customer is None:
+        return made[item.member]
+    found = linked.get(item.customer)
+    if found is None:
+        raise CustomerNotFound(f"There is no customer {item.customer}.")
+    return found
+
+
+def _same(item: Enrolment, row: dict[str, Any]) -> None:
+    """Raises `MemberConflict` unless the member was enrolled in this very way."""
+    if item.wallet is not None:
+        same = bytes(row["holder"]) == item.wallet
+    elif item.customer is not None:
+        same = row["id"] == item.customer
+    else:
+        same = row["custody"] == "custodial"
+    if not same:
+        raise MemberConflict(f'The member "{item.member}" is enrolled with another customer.')
+
+
+async def _store(sql: Connection, merchant: Merchant, fresh: dict[str, dict[str, Any]]) -> None:
+    custodial = [row for row in fresh.values() if row.get("key") is not None]
+    async with sql.cursor() as cursor:
+        if custodial:
+            await cursor.executemany(
+                "insert into exchange.customer (id, holder, custody, key) values (%s, %s, %s, %s)",
+                [(row["id"], row["holder"], row["custody"], row["key"]) for row in custodial],
+            )
+        if fresh:
+            await cursor.executemany(
+                "insert into exchange.member (merchant_id, reference, customer_id) values (%s, %s, %s)",
+                [(merchant.id, member, row["id"]) for member, row in fresh.items()],
+            )
+
+
+def answer(row: dict[str, Any], member: str | None) -> dict[str, Any]:
+    return {
+        "id": str(row["id"]),
+        "member": member,
+        "holder": checksum(row["holder"]),
+        "custody": row["custody"],
+    }
+
+
+async def seen(sql: Connection, who: Caller, id: UUID) -> dict[str, Any]:
+    """The customer, as a member of the caller; the operator sees all. Raises `CustomerNotFound`."""
+    if who.merchant is None:
+        row = await one(sql, "select *, null as reference from exchange.customer where id = %s", id)
+    else:
+        row = await one(
+            sql,
+            "select c.*, b.reference from exchange.member b join exchange.customer c on c.id = b.customer_id"
+            " where b.merchant_id = %s and b.customer_id = %s",
+            who.merchant.id,
+            id,
+        )
+    if row is None:
+        raise CustomerNotFound(f"There is no customer {id}.")
+    return row
+
+
+async def members(
+    sql: Connection, merchant: Merchant, *, references: Sequence[str], ids: Sequence[UUID]
+) -> dict[str | UUID, Customer]:
+    """The merchant's customers by member reference and by id."""
+    found: dict[str | UUID, Customer] = {}
+    for row in await rows(
+        sql,
+        "select b.reference, c.id, c.holder, c.custody, c.key"
+        " from exchange.member b join exchange.customer c on c.id = b.customer_id"
+        " where b.merchant_id = %s and (b.reference = any(%s) or b.customer_id = any(%s))",
+        merchant.id,
+        list(references),
+        list(ids),
+    ):
+        customer = Customer(row["id"], bytes(row["holder"]), row["custody"], row["key"])
+        found[row["reference"]] = found[row["id"]] = customer
+    return found

@@ -1,0 +1,34 @@
+"""What a request needs of the running gateway: built once by `create_app`, passed to the use cases, never global."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from contracts.deploy import Deployment
+from contracts.eip712 import domain_separator
+from exchange.database import Database
+from exchange.metrics import Metrics
+from exchange.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Gateway:
+    """`clock` answers Unix seconds."""
+
+    settings: Settings
+    database: Database
+    deployment: Deployment
+    metrics: Metrics
+    clock: Callable[[], float]
+
+    def now(self) -> int:
+        return int(self.clock())
+
+    @property
+    def master(self) -> bytes:
+        return self.settings.master
+
+    def domain(self, contract: bytes) -> bytes:
+        """The EIP-712 domain separator of a programme's token or of the exchange."""
+        return domain_separator(self.deployment.chain_id, contract)

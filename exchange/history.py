@@ -1,0 +1,119 @@
+"""What the chain says of a holder, read from the mirror: balances across programmes, and how they came to be.
+
+Reads only. Everything here is public chain data; each answer says as of which block, and how far is final. Pages are
+by keyset: the cursor names the last entry seen (block, log index, side), so a page costs the same however far back it lies.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from exchange.database import Connection, one, rows
+from exchange.errors import InvalidRequest
+from exchange.hexes import checksum, hexed
+from exchange.points import render_points
+
+_CURSOR: Final = re.compile(r"([0-9]{1,15})-([0-9]{1,9})-([01])")
+
+_BALANCES: Final = """
+select b.programme, b.amount, p.name, p.symbol, m.slug
+from mirror.balance b
+join mirror.programme p on p.address = b.programme
+left join exchange.merchant m on m.programme = b.programme
+where b.holder = %s and b.amount > 0
+order by p.name, b.programme
+"""
+
+_HISTORY: Final = """
+select e.block, e.log_index, e.side, e.programme, e.delta, e.kind, e.counterparty, e.intent,
+       p.name, p.symbol, k.time, t.hash as transaction_hash
+from mirror.entry e
+join mirror.programme p on p.address = e.programme
+join mirror.block k on k.number = e.block
+left join mirror.transaction t on t.block = e.block and t.index = e.transaction_index
+where e.holder = %s and (e.block, e.log_index, e.side) < (%s::bigint, %s::integer, %s::smallint)
+order by e.block desc, e.log_index desc, e.side desc
+limit %s
+"""
+
+
+def as_of(cursor: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    """The block that an answer is true for, from a row with `head`, `tip` and `finalized`; None before the first."""
+    if cursor is None or cursor["head"] is None:
+        return None
+    return {"block": cursor["head"], "hash": hexed(cursor["tip"]), "finalized_block": cursor["finalized"]}
+
+
+async def head(sql: Connection) -> dict[str, Any] | None:
+    """`head`, `tip`, `finalized` and `time` of the mirror's newest block, or None while it is empty."""
+    return await one(
+        sql,
+        "select c.next_block - 1 as head, c.tip, c.finalized, b.time from mirror.cursor c"
+        " left join mirror.block b on b.number = c.next_block - 1 where c.id = 1",
+    )
+
+
+async def balances(sql: Connection, holder: bytes) -> dict[str, Any]:
+    """In one snapshot with the block it is of: the caller's transaction is repeatable read."""
+    await sql.execute("set transaction isolation level repeatable read read only")
+    newest = await head(sql)
+    held = await rows(sql, _BALANCES, holder)
+    return {
+        "holder": checksum(holder),
+        "balances": [
+            {
+                "programme": checksum(row["programme"]),
+                "slug": row["slug"],
+                "name": row["name"],
+                "symbol": row["symbol"],
+                "points": render_points(int(row["amount"])),
+            }
+            for row in held
+        ],
+        "as_of": as_of(newest),
+    }
+
+
+async def history(sql: Connection, holder: bytes, *, before: str | None, limit: int) -> dict[str, Any]:
+    """The newest entries before the cursor `before`; `next` is the cursor of the following page."""
+    await sql.execute("set transaction isolation level repeatable read read only")
+    newest = await head(sql)
+    found = await rows(sql, _HISTORY, holder, *_position(before), limit + 1)
+    finalized = -1 if newest is None else newest["finalized"]
+    page = found[:limit]
+    last = page[-1] if len(found) > limit else None
+    return {
+        "holder": checksum(holder),
+        "entries": [_entry(row, finalized) for row in page],
+        "next": None if last is None else f"{last['block']}-{last['log_index']}-{last['side']}",
+        "as_of": as_of(newest),
+    }
+
+
+def _position(before: str | None) -> tuple[int, int, int]:
+    if before is None:
+        return 2**62, 0, 0
+    match = _CURSOR.fullmatch(before)
+    if match is None:
+        raise InvalidRequest("before is not a cursor that `next` of an earlier page gave.", field="before")
+    block, log_index, side = match.groups()
+    return int(block), int(log_index), int(side)
+
+
+def _entry(row: Mapping[str, Any], finalized: int) -> dict[str, Any]:
+    return {
+        "programme": checksum(row["programme"]),
+        "name": row["name"],
+        "symbol": row["symbol"],
+        "kind": row["kind"],
+        "points": render_points(int(row["delta"])),
+        "counterparty": None if row["counterparty"] is None else checksum(row["counterparty"]),
+        "intent": None if row["intent"] is None else hexed(row["intent"]),
+        "at": datetime.fromtimestamp(row["time"], UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "block": row["block"],
+        "transaction": None if row["transaction_hash"] is None else hexed(row["transaction_hash"]),
+        "status": "final" if row["block"] <= finalized else "confirmed",
+    }

@@ -1,0 +1,105 @@
+"""The acts of a programme's owner on the exchange: posting a quote, opening and closing a pair.
+
+Each is a signed message with the account's strictly sequential nonce, queued behind the programme's earlier calls. The
+nonce is what those of them that did not fail have used up, counted under a lock on the merchant: an act that fails on the chain
+leaves no gap that would block all later ones. A merchant that keeps its own key signs itself what `OwnerSignatureNeeded` shows.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+from contracts import bindings, eip712, signatures
+from contracts.bindings import Quote
+from exchange import calls
+from exchange.database import Connection, one
+from exchange.errors import BadSignature, InvalidRequest, OwnerSignatureNeeded
+from exchange.gateway import Gateway
+from exchange.hexes import checksum
+from exchange.merchant import Merchant
+
+_NONCE: Final = """
+select count(*) as nonce from exchange.call c left join exchange.transaction t on t.id = c.transaction_id
+where c.sequence = %s and c.kind in ('quote', 'partner')
+  and not (c.state = 'refused' or (c.state = 'placed' and (c.failure is not null or t.succeeded is false)))
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class OwnSignature:
+    """Made by an owner that keeps its key, over the message with this nonce."""
+
+    nonce: int
+    signature: bytes
+
+
+async def _nonce(sql: Connection, merchant: Merchant) -> int:
+    """The next nonce of the programme's account; the lock makes the queue's order the nonces' order."""
+    await sql.execute("select 1 from exchange.merchant where id = %s for no key update", (merchant.id,))
+    row = await one(sql, _NONCE, merchant.programme)
+    return 0 if row is None else int(row["nonce"])
+
+
+async def post_quote(
+    gateway: Gateway, sql: Connection, merchant: Merchant, quote: Quote, *, own: OwnSignature | None = None
+) -> None:
+    """Queues a new quote. Raises `OwnerSignatureNeeded`, `BadSignature`."""
+    if quote.bid > quote.ask:
+        raise InvalidRequest("The bid is above the ask: a programme pays at most what it charges.", field="bid")
+    if quote.until <= gateway.now():
+        raise InvalidRequest("The quote would have expired already.", field="until")
+    nonce = own.nonce if own else await _nonce(sql, merchant)
+    fields = {"programme": merchant.programme, **quote._asdict(), "nonce": nonce}
+    digest = eip712.quote_digest(gateway.domain(gateway.deployment.exchange), **fields)
+    signature = _signed(gateway, merchant, "Quote", fields, digest, own)
+    data = bindings.exchange_set_quote(programme=merchant.programme, quote=quote, nonce=nonce, signature=signature)
+    await _queue(gateway, sql, merchant, "quote", data, nonce)
+
+
+async def set_partner(
+    gateway: Gateway,
+    sql: Connection,
+    merchant: Merchant,
+    partner: bytes,
+    *,
+    allowed: bool,
+    own: OwnSignature | None = None,
+) -> None:
+    """Queues consent to, or the end of, trade with `partner`."""
+    nonce = own.nonce if own else await _nonce(sql, merchant)
+    fields = {"programme": merchant.programme, "partner": partner, "allowed": allowed, "nonce": nonce}
+    digest = eip712.partner_digest(gateway.domain(gateway.deployment.exchange), **fields)  # type: ignore[arg-type]
+    signature = _signed(gateway, merchant, "Partner", fields, digest, own)
+    data = bindings.exchange_set_partner(**fields, signature=signature)  # type: ignore[arg-type]
+    await _queue(gateway, sql, merchant, "partner", data, nonce)
+
+
+def _signed(
+    gateway: Gateway,
+    merchant: Merchant,
+    kind: str,
+    fields: dict[str, Any],
+    digest: bytes,
+    own: OwnSignature | None,
+) -> bytes:
+    if own is not None:
+        if signatures.recover(digest, own.signature) != merchant.owner:
+            raise BadSignature(f"The signature over this {kind} is not that of {checksum(merchant.owner)}.")
+        return own.signature
+    key = merchant.owner_secret(gateway.master)
+    if key is None:
+        document = eip712.typed_data(
+            kind, chain_id=gateway.deployment.chain_id, contract=gateway.deployment.exchange, message=fields
+        )
+        raise OwnerSignatureNeeded(
+            f"The owner of {merchant.slug} is {checksum(merchant.owner)}, whose key is not here.", typed_data=document
+        )
+    return signatures.sign(key, digest)
+
+
+async def _queue(
+    gateway: Gateway, sql: Connection, merchant: Merchant, kind: calls.Kind, data: bytes, nonce: int
+) -> None:
+    await calls.queue(sql, kind, target=gateway.deployment.exchange, data=data, sequence=merchant.programme)
+    await sql.execute("update exchange.merchant set owner_nonce = %s where id = %s", (nonce + 1, merchant.id))

@@ -1,0 +1,202 @@
+"""A purchase: what a merchant reports, what makes it acceptable, and the signed promise that it gets back. Pure.
+
+A receipt is the issuer's EIP-712 signature over holder, points, a salted commitment to the facts of the sale, and the
+times of acceptance and of the latest minting. The answer to a report is a function of the stored row and of nothing else, so the
+same row gives the same bytes for ever; how far the purchase has come is another question (`exchange/purchases.py`).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Final
+from uuid import UUID
+
+import msgspec
+from uuid_utils.compat import uuid7
+
+from contracts import eip712
+from contracts.receipts import commitment
+from exchange import points
+from exchange.errors import AmountTooLarge, InvalidPurchaseTime, ReferenceConflict, WrongCurrency
+from exchange.hexes import checksum, hexed
+from exchange.merchant import Merchant
+
+CLOCK_TOLERANCE: Final = 300
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """As the merchant sent it. Exactly one of `customer` and `member` is set."""
+
+    reference: str
+    customer: UUID | None
+    member: str | None
+    amount: str
+    currency: str
+    store: str | None
+    purchased_at: datetime
+
+    @property
+    def who(self) -> UUID | str:
+        """The key under which the customer is looked up."""
+        return self.member if self.customer is None else self.customer  # type: ignore[return-value]
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """A report that is acceptable, in our units."""
+
+    reference: str
+    customer_id: UUID
+    holder: bytes
+    amount_minor: int
+    store: str | None
+    purchased_at: datetime  # whole seconds
+    points: int
+    rule_version: int
+
+    @property
+    def fingerprint(self) -> bytes:
+        """Equal for equal facts; the rule is not one of them, for it may change between two reports."""
+        facts = (str(self.customer_id), self.amount_minor, self.store, int(self.purchased_at.timestamp()))
+        return hashlib.sha256(msgspec.json.encode(facts)).digest()
+
+
+@dataclass(frozen=True, slots=True)
+class Promise:
+    """What signing needs beside the facts: computed once a request. `sign` is under the issuer's key."""
+
+    merchant: Merchant
+    chain_id: int
+    separator: bytes
+    sign: Callable[[bytes], bytes]
+    now: int
+    receipt_life: int
+
+
+COLUMNS: Final = (
+    "merchant_id", "id", "reference", "fingerprint", "customer_id", "holder", "amount_minor", "store", "purchased_at",
+    "points", "rule_version", "salt", "accepted_at", "mint_by", "signature",
+)  # fmt: skip
+TYPES: Final = (
+    "uuid", "uuid", "text", "bytea", "uuid", "bytea", "int8", "text", "timestamptz",
+    "int8", "int4", "bytea", "int8", "int8", "bytea",
+)  # fmt: skip
+
+
+def judge(
+    report: Report, *, merchant: Merchant, rule: points.EarningRule, customer_id: UUID, holder: bytes, now: int
+) -> Facts:
+    """The facts of an acceptable report; raises what is wrong with it."""
+    if report.currency != merchant.currency:
+        raise WrongCurrency(f"The purchase is in {report.currency}, the merchant trades in {merchant.currency}.")
+    amount = points.parse(report.amount, digits=merchant.minor_digits, name="amount", largest=points.LARGEST_MINOR)
+    bought = report.purchased_at.astimezone(UTC).replace(microsecond=0)
+    if bought < _EPOCH:
+        raise InvalidPurchaseTime("The purchase lies before 1970.")
+    if bought.timestamp() > now + CLOCK_TOLERANCE:
+        raise InvalidPurchaseTime(f"The purchase lies in the future, by more than {CLOCK_TOLERANCE} seconds.")
+    earned = rule.points(amount)
+    if earned > merchant.entry_cap:
+        raise AmountTooLarge(
+            f"The purchase would earn {points.render_points(earned)} points,"
+            f" one entry may have {points.render_points(merchant.entry_cap)}."
+        )
+    return Facts(
+        reference=report.reference,
+        customer_id=customer_id,
+        holder=holder,
+        amount_minor=amount,
+        store=report.store,
+        purchased_at=bought,
+        points=earned,
+        rule_version=rule.version,
+    )
+
+
+def accept(facts: Facts, promise: Promise) -> dict[str, Any]:
+    """The row of a purchase, with its signed receipt."""
+    row: dict[str, Any] = {
+        "merchant_id": promise.merchant.id,
+        "id": uuid7(),
+        "reference": facts.reference,
+        "fingerprint": facts.fingerprint,
+        "customer_id": facts.customer_id,
+        "holder": facts.holder,
+        "amount_minor": facts.amount_minor,
+        "store": facts.store,
+        "purchased_at": facts.purchased_at,
+        "points": facts.points,
+        "rule_version": facts.rule_version,
+        "salt": os.urandom(16),
+        "accepted_at": promise.now,
+        "mint_by": promise.now + promise.receipt_life,
+    }
+    digest = eip712.receipt_digest(
+        promise.separator,
+        holder=facts.holder,
+        amount=facts.points,
+        purchase=commit(row, promise.merchant),
+        accepted_at=row["accepted_at"],
+        mint_by=row["mint_by"],
+    )
+    row["signature"] = promise.sign(digest)
+    return row
+
+
+def commit(row: Mapping[str, Any], merchant: Merchant) -> bytes:
+    """The salted commitment to the facts of the sale, `purchase` in the receipt."""
+    return commitment(
+        salt=row["salt"],
+        merchant_reference=row["reference"],
+        amount_minor=row["amount_minor"],
+        currency=merchant.currency,
+        purchased_at=int(row["purchased_at"].timestamp()),
+        store=row["store"] or "",
+    )
+
+
+def answer(row: Mapping[str, Any], merchant: Merchant, chain_id: int) -> dict[str, Any]:
+    """What a report is answered with, now and whenever it is repeated."""
+    programme = checksum(merchant.programme)
+    return {
+        "id": str(row["id"]),
+        "reference": row["reference"],
+        "customer": str(row["customer_id"]),
+        "amount": points.render(row["amount_minor"], digits=merchant.minor_digits),
+        "currency": merchant.currency,
+        "store": row["store"],
+        "purchased_at": row["purchased_at"].astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "points": points.render_points(row["points"]),
+        # Nothing is minted for what earned nothing: it is final as it stands.
+        "status": "accepted" if row["points"] else "final",
+        "receipt": {
+            "chain_id": chain_id,
+            "programme": programme,
+            "holder": checksum(row["holder"]),
+            "amount": points.render_points(row["points"]),
+            "amount_base_units": str(row["points"]),
+            "purchase": hexed(commit(row, merchant)),
+            "accepted_at": row["accepted_at"],
+            "mint_by": row["mint_by"],
+            "salt": hexed(row["salt"]),
+            "signature": hexed(row["signature"]),
+            "domain": {
+                "name": eip712.NAME,
+                "version": eip712.VERSION,
+                "chainId": chain_id,
+                "verifyingContract": programme,
+            },
+        },
+    }
+
+
+def same(stored: Mapping[str, Any], facts: Facts) -> None:
+    """Raises `ReferenceConflict` unless the stored purchase has these facts."""
+    if stored["fingerprint"] != facts.fingerprint:
+        raise ReferenceConflict(f'The reference "{facts.reference}" belongs to a purchase with other facts.')

@@ -1,0 +1,168 @@
+"""Accepting purchases: the idempotency key, the purchase and its place in the queue of the relayer, all or nothing.
+
+One statement inserts both rows, so it is the transaction; a 2xx is a committed purchase with a signed receipt. Nothing
+here reads the chain or its mirror: a node that is down delays minting, never acceptance. Races are left to the unique
+keys: whoever loses looks again and answers what the winner stored.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+from uuid import UUID
+
+import msgspec
+import psycopg
+from psycopg.rows import DictRow
+
+from contracts.signatures import signer
+from exchange import idempotency, purchase
+from exchange.database import Connection, one
+from exchange.errors import CustomerNotFound, ExchangeError, PurchaseNotFound, RequestInFlight
+from exchange.gateway import Gateway
+from exchange.hexes import hexed
+from exchange.history import as_of
+from exchange.merchant import Merchant
+from exchange.points import EarningRule
+from exchange.purchase import Promise, Report
+
+ATTEMPTS: Final = 3
+
+_LOOKUP: Final = """
+select k.fingerprint as key_fingerprint, r.version, r.rate_millionths, c.id as known_customer, c.holder as known_holder,
+       p.*
+from (values (1)) as request
+left join exchange.idempotency k on k.scope = %s and k.key = %s
+left join lateral (select version, rate_millionths from exchange.earning_rule
+                   where merchant_id = %s order by version desc limit 1) r on true
+left join lateral (select c.id, c.holder from exchange.member b join exchange.customer c on c.id = b.customer_id
+                   where b.merchant_id = %s and b.{column} = %s) c on true
+left join exchange.purchase p on p.merchant_id = %s and p.reference = %s
+"""
+_BY_MEMBER: Final = _LOOKUP.format(column="reference")
+_BY_CUSTOMER: Final = _LOOKUP.format(column="customer_id")
+
+_INSERT: Final = f"""
+with claimed as (insert into exchange.idempotency (scope, key, fingerprint, subject) values (%s, %s, %s, %s))
+insert into exchange.purchase ({", ".join(purchase.COLUMNS)}) values ({", ".join(["%s"] * len(purchase.COLUMNS))})
+"""  # noqa: S608
+
+
+def promise(gateway: Gateway, merchant: Merchant) -> Promise:
+    """Opens the issuer's key for the time of one request."""
+    return Promise(
+        merchant=merchant,
+        chain_id=gateway.deployment.chain_id,
+        separator=gateway.domain(merchant.programme),
+        sign=signer(merchant.issuer_secret(gateway.master)),
+        now=gateway.now(),
+        receipt_life=gateway.settings.receipt_life,
+    )
+
+
+async def accept(gateway: Gateway, merchant: Merchant, *, key: str, fingerprint: bytes, report: Report) -> bytes:
+    """The JSON answer, byte for byte the same for every repetition."""
+    for _ in range(ATTEMPTS):
+        async with gateway.database.reading() as sql:
+            row = await _attempt(gateway, merchant, sql, key=key, fingerprint=fingerprint, report=report)
+        if row is not None:
+            return msgspec.json.encode(purchase.answer(row, merchant, gateway.deployment.chain_id))
+    raise RequestInFlight("The same reference and the same key are being used by several requests at once.")
+
+
+async def _attempt(
+    gateway: Gateway, merchant: Merchant, sql: Connection, *, key: str, fingerprint: bytes, report: Report
+) -> dict[str, Any] | None:
+    """The stored row, or None if another request was faster and one must look again."""
+    scope = str(merchant.id)
+    query = _BY_CUSTOMER if report.member is None else _BY_MEMBER
+    found = await one(sql, query, scope, key, merchant.id, merchant.id, report.who, merchant.id, report.reference)
+    if found is None or found["version"] is None:
+        raise RuntimeError(f"merchant {merchant.id} has no earning rule")
+    if found["key_fingerprint"] is not None:
+        if found["key_fingerprint"] != fingerprint:
+            raise idempotency.reused(key)
+        if found["id"] is not None:
+            return found
+    if found["known_customer"] is None:
+        raise unknown(report)
+    facts = purchase.judge(
+        report,
+        merchant=merchant,
+        rule=EarningRule(found["version"], found["rate_millionths"]),
+        customer_id=found["known_customer"],
+        holder=found["known_holder"],
+        now=gateway.now(),
+    )
+    if found["id"] is not None:
+        purchase.same(found, facts)
+        claim = await idempotency.claim(sql, scope=scope, key=key, fingerprint=fingerprint, subject=found["id"])
+        return found if claim.first or claim.subject == found["id"] else None
+    row = purchase.accept(facts, promise(gateway, merchant))
+    try:
+        await sql.execute(_INSERT, (scope, key, fingerprint, row["id"], *row.values()))
+    except psycopg.errors.UniqueViolation:
+        return None
+    gateway.metrics.purchases.inc()
+    return row
+
+
+def unknown(report: Report) -> CustomerNotFound:
+    if report.member is None:
+        return CustomerNotFound(f"The merchant has no customer {report.customer}.")
+    return CustomerNotFound(f'The merchant has no member "{report.member}".')
+
+
+# --- how far a purchase has come
+
+_STATUS: Final = """
+select p.*, c.state as call_state, b.block, k.hash as block_hash, t.hash as transaction_hash,
+       u.next_block - 1 as head, u.tip, u.finalized
+from exchange.purchase p
+join exchange.merchant m on m.id = p.merchant_id
+left join exchange.batch x on x.merchant_id = p.merchant_id and x.number = p.batch_number
+left join exchange.call c on c.id = x.call_id
+left join mirror.cursor u on u.id = 1
+left join mirror.batch b on b.programme = m.programme and b.number = p.batch_number
+left join mirror.block k on k.number = b.block
+left join mirror.transaction t on t.block = b.block and t.index = b.transaction_index
+where p.merchant_id = %s and {column} = %s
+"""
+
+
+async def status(
+    gateway: Gateway, merchant: Merchant, sql: Connection, *, id: UUID | None = None, reference: str | None = None
+) -> dict[str, Any]:
+    """The purchase with its live status and where it is on the chain. Raises `PurchaseNotFound`."""
+    column, value = ("p.id", id) if id is not None else ("p.reference", reference)
+    row = await one(sql, _STATUS.format(column=column), merchant.id, value)
+    if row is None:
+        raise PurchaseNotFound(f'The merchant has no purchase "{value}".')
+    answer = purchase.answer(row, merchant, gateway.deployment.chain_id)
+    answer["status"] = stage(row)
+    answer["chain"] = (
+        None
+        if row["batch_number"] is None
+        else {
+            "batch": row["batch_number"],
+            "index": row["batch_index"],
+            "block": row["block"],
+            "block_hash": None if row["block_hash"] is None else hexed(row["block_hash"]),
+            "transaction": None if row["transaction_hash"] is None else hexed(row["transaction_hash"]),
+        }
+    )
+    answer["as_of"] = as_of(row)
+    return answer
+
+
+def stage(row: DictRow) -> str:
+    """accepted, submitted (in a transaction), confirmed (in a block) or final (in a finalized one)."""
+    if row["points"] == 0:
+        return "final"
+    if row["block"] is not None:
+        return "final" if row["block"] <= row["finalized"] else "confirmed"
+    return "submitted" if row["call_state"] == "placed" else "accepted"
+
+
+def refusal(error: ExchangeError) -> dict[str, Any]:
+    """An item of a bulk answer that was refused."""
+    return {"status": "refused", "problem": error.problem()}

@@ -1,0 +1,162 @@
+"""Accepting up to a thousand purchases at once: every item is judged alone, all that pass are stored together.
+
+An item that is refused harms no other and is kept with its problem under the request's idempotency key, so a repetition
+gets the same answer; send it under a new key to have it judged again. Look-ups and the insert are of whole sets, and
+signing, which is pure, leaves the event loop to others.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import msgspec
+import psycopg
+
+from exchange import idempotency, purchase
+from exchange.database import Connection, one, rows
+from exchange.errors import ExchangeError, RequestInFlight
+from exchange.gateway import Gateway
+from exchange.merchant import Merchant
+from exchange.points import EarningRule
+from exchange.purchase import Promise, Report
+from exchange.purchases import ATTEMPTS, promise, refusal, unknown
+
+LARGEST: Final = 1_000
+
+_COPY: Final = f"copy exchange.purchase ({', '.join(purchase.COLUMNS)}) from stdin (format binary)"
+_MEMBERS: Final = """
+select b.reference, c.id, c.holder from exchange.member b join exchange.customer c on c.id = b.customer_id
+where b.merchant_id = %s and (b.reference = any(%s) or b.customer_id = any(%s))
+"""
+
+Item = Report | ExchangeError
+"""An item as it came, or what is wrong with its form."""
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What the database says about the items of one request."""
+
+    rule: EarningRule
+    customers: dict[Any, tuple[Any, bytes]]  # member reference or customer id -> (customer id, holder)
+    purchases: dict[str, dict[str, Any]]  # by reference
+
+
+async def accept(gateway: Gateway, merchant: Merchant, *, key: str, fingerprint: bytes, items: Sequence[Item]) -> bytes:
+    """The JSON answer: `results` in the order of the items."""
+    scope = str(merchant.id)
+    for _ in range(ATTEMPTS):
+        async with gateway.database.reading() as sql:
+            claim = await idempotency.find(sql, scope=scope, key=key, fingerprint=fingerprint)
+            known = await _known(sql, merchant, items)
+        if claim is not None:
+            return _answer(gateway, merchant, _repeated(items, known, claim.outcome or {}))
+        results, fresh = await asyncio.to_thread(_judge_all, items, known, promise(gateway, merchant))
+        try:
+            async with gateway.database.transaction() as sql:
+                claim = await idempotency.claim(sql, scope=scope, key=key, fingerprint=fingerprint, subject=None)
+                if claim.first:
+                    await _store(sql, fresh)
+                    refused = {str(i): result.problem() for i, result in enumerate(results) if _is_refusal(result)}
+                    await idempotency.keep(sql, scope=scope, key=key, outcome=refused)
+        except psycopg.errors.UniqueViolation:
+            continue
+        if claim.first:
+            gateway.metrics.purchases.inc(len(fresh))
+            return _answer(gateway, merchant, results)
+    raise RequestInFlight("Some of the references are being used by several requests at once.")
+
+
+async def _known(sql: Connection, merchant: Merchant, items: Sequence[Item]) -> Known:
+    reports = [item for item in items if isinstance(item, Report)]
+    rule = await one(
+        sql,
+        "select version, rate_millionths from exchange.earning_rule where merchant_id = %s order by version desc limit 1",
+        merchant.id,
+    )
+    if rule is None:
+        raise RuntimeError(f"merchant {merchant.id} has no earning rule")
+    members = list({report.member for report in reports if report.member is not None})
+    customers = list({report.customer for report in reports if report.customer is not None})
+    references = [report.reference for report in reports]
+    known: dict[Any, tuple[Any, bytes]] = {}
+    for row in await rows(sql, _MEMBERS, merchant.id, members, customers):
+        known[row["reference"]] = known[row["id"]] = (row["id"], row["holder"])
+    stored = await rows(
+        sql, "select * from exchange.purchase where merchant_id = %s and reference = any(%s)", merchant.id, references
+    )
+    return Known(
+        rule=EarningRule(rule["version"], rule["rate_millionths"]),
+        customers=known,
+        purchases={row["reference"]: row for row in stored},
+    )
+
+
+def _judge_all(items: Sequence[Item], known: Known, promise: Promise) -> tuple[list[Any], list[dict[str, Any]]]:
+    """For each item its row or its refusal, and the rows that are new. A reference may come twice, with the same facts."""
+    stored = dict(known.purchases)
+    results: list[Any] = []
+    fresh: list[dict[str, Any]] = []
+    for item in items:
+        try:
+            if isinstance(item, ExchangeError):
+                raise item
+            customer = known.customers.get(item.who)
+            if customer is None:
+                raise unknown(item)
+            facts = purchase.judge(
+                item,
+                merchant=promise.merchant,
+                rule=known.rule,
+                customer_id=customer[0],
+                holder=customer[1],
+                now=promise.now,
+            )
+            row = stored.get(item.reference)
+            if row is None:
+                row = stored[item.reference] = purchase.accept(facts, promise)
+                fresh.append(row)
+            else:
+                purchase.same(row, facts)
+            results.append(row)
+        except ExchangeError as error:
+            results.append(error)
+    return results, fresh
+
+
+async def _store(sql: Connection, fresh: list[dict[str, Any]]) -> None:
+    if not fresh:
+        return
+    async with sql.cursor() as cursor, cursor.copy(_COPY) as copy:
+        copy.set_types(purchase.TYPES)
+        for row in fresh:
+            await copy.write_row(tuple(row.values()))
+
+
+def _repeated(items: Sequence[Item], known: Known, refused: dict[str, dict[str, Any]]) -> list[Any]:
+    return [
+        refused[str(i)] if str(i) in refused else known.purchases[item.reference]  # type: ignore[union-attr]
+        for i, item in enumerate(items)
+    ]
+
+
+def _is_refusal(result: Any) -> bool:
+    return isinstance(result, ExchangeError)
+
+
+def _answer(gateway: Gateway, merchant: Merchant, results: list[Any]) -> bytes:
+    """`results` are rows, refusals, or the problems of refusals made before."""
+    answers: list[dict[str, Any]] = []
+    for result in results:
+        if isinstance(result, ExchangeError):
+            answers.append(refusal(result))
+        elif "type" in result:
+            answers.append({"status": "refused", "problem": result})
+        else:
+            stored = purchase.answer(result, merchant, gateway.deployment.chain_id)
+            answers.append({"status": stored["status"], "purchase": stored})
+    refused = sum(answer["status"] == "refused" for answer in answers)
+    return msgspec.json.encode({"accepted": len(answers) - refused, "refused": refused, "results": answers})
