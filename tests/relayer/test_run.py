@@ -85,24 +85,29 @@ async def test_a_database_that_hangs_up_is_connected_again(rig: Rig) -> None:
         await minted(rig, programme, 1000)
 
 
-async def test_the_process_takes_its_settings_from_the_environment_and_stops_cleanly(rig: Rig, tmp_path: Path) -> None:
-    programme = await rig.programme()
-    await rig.purchases(programme, 10, customers=await rig.customers(1))
-    deploy.save(rig.deployment, tmp_path / "deployment.json")
-    process = await asyncio.create_subprocess_exec(
+async def start_process(rig: Rig, folder: Path) -> asyncio.subprocess.Process:
+    deploy.save(rig.deployment, folder / "deployment.json")
+    return await asyncio.create_subprocess_exec(
         sys.executable, "-m", "exchange.relayer",
         env={
             "PATH": os.environ["PATH"],
             "POINTS_DATABASE_URL": rig.database,
             "POINTS_RPC_URL": rig.anvil.url,
-            "POINTS_DEPLOYMENT": str(tmp_path / "deployment.json"),
+            "POINTS_DEPLOYMENT": str(folder / "deployment.json"),
             "POINTS_MASTER_KEY": MASTER.hex(),
             "POINTS_OPERATOR_KEY": "0x" + OPERATOR.hex(),
             "POINTS_RELAYER_KEYS": RELAYER.hex(),
+            "POINTS_TICK": "0.01",
         },
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
     )  # fmt: skip
+
+
+async def test_the_process_takes_its_settings_from_the_environment_and_stops_cleanly(rig: Rig, tmp_path: Path) -> None:
+    programme = await rig.programme()
+    await rig.purchases(programme, 10, customers=await rig.customers(1))
+    process = await start_process(rig, tmp_path)
     try:
         await minted(rig, programme, 50)
         process.send_signal(signal.SIGTERM)
@@ -115,3 +120,25 @@ async def test_the_process_takes_its_settings_from_the_environment_and_stops_cle
     assert b'"event": "stopped"' in output
     assert RELAYER.hex().encode() not in output
     assert OPERATOR.hex().encode() not in output
+
+
+async def test_a_process_that_is_killed_again_and_again_mints_once(rig: Rig, tmp_path: Path) -> None:
+    programme = await rig.programme()
+    customers = await rig.customers(5)
+    processes = []
+    for delay in (0.03, 0.2, 0.11):
+        processes.append(await start_process(rig, tmp_path))
+        await processes[-1].stdout.readline()  # type: ignore[union-attr]  # it is up
+        for _ in range(6):
+            await rig.purchases(programme, 50, customers=customers)
+            await rig.hurry()
+            await asyncio.sleep(delay)
+            await rig.mine()
+        processes[-1].kill()
+        await processes[-1].communicate()
+    async with running(rig.relayer()):
+        await minted(rig, programme, 3 * 6 * 50 * 5)
+    nonces = await rig.all("select nonce from exchange.transaction order by 1")
+    assert nonces == [(n,) for n in range(len(nonces))]
+    assert await rig.next_batch(programme) == await rig.one("select next_batch from exchange.merchant")
+    assert await rig.all("select failure from exchange.call where failure is not null") == []
