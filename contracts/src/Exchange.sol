@@ -2,7 +2,7 @@
 pragma solidity ^0.8.30;
 
 import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
-import {SafeTransferLib} from "solady/src/utils/SafeTransferLib.sol";
+import {SafeERC20} from "@openzeppelin/contracts/token/ERC20/utils/SafeERC20.sol";
 
 import {Domain} from "./Domain.sol";
 import {Factory} from "./Factory.sol";
@@ -95,7 +95,7 @@ contract Exchange is IExchange, Domain {
         Position position = _positions[account];
         _checkMargin(account, position, amount);
         _positions[account] = position.debited(amount);
-        SafeTransferLib.safeTransfer(settlementToken, to, amount);
+        SafeERC20.safeTransfer(IERC20(settlementToken), to, amount);
         emit Withdrawn(account, to, amount);
     }
 
@@ -115,7 +115,7 @@ contract Exchange is IExchange, Domain {
         if (amount == 0) revert ZeroAmount();
         if (account == address(0)) revert ZeroAddress();
         uint256 before = IERC20(settlementToken).balanceOf(address(this));
-        SafeTransferLib.safeTransferFrom(settlementToken, msg.sender, address(this), amount);
+        SafeERC20.safeTransferFrom(IERC20(settlementToken), msg.sender, address(this), amount);
         uint256 received = IERC20(settlementToken).balanceOf(address(this)) - before;
         if (received != amount) revert UnexpectedDeposit(amount, received);
         _positions[account] = _positions[account].credited(amount);

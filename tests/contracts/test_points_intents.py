@@ -65,7 +65,7 @@ def test_a_send_to_oneself_changes_no_balance(grocer: Programme) -> None:
 def test_an_intent_takes_effect_at_most_once(grocer: Programme) -> None:
     call = grocer.send_call(ANNA, BERT.address, 300, nonce=4)
     grocer.chain.do(grocer.address, call)
-    with pytest.raises(Refused, match=rf"InvalidNonce\(holder=0x{ANNA.address.hex()}, nonce=4\)"):
+    with pytest.raises(Refused, match=rf"InvalidNonce\(account=0x{ANNA.address.hex()}, nonce=4\)"):
         grocer.chain.do(grocer.address, call)
 
 
@@ -143,7 +143,7 @@ def high_s(signature: bytes) -> bytes:
 @pytest.mark.parametrize(
     "spoil",
     [
-        lambda good: b"",
+        lambda _: b"",
         lambda good: good[:-1],
         lambda good: good + b"\0",
         lambda good: good[1:],

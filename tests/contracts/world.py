@@ -79,6 +79,14 @@ class Chain:
             raise AssertionError("reverted in a transaction and not in a call")
         return [_decoded(log) for log in receipt["logs"]]
 
+    def refusal(self, to: bytes, data: bytes) -> str | None:
+        """The reason why a transaction reverted; None if it did not."""
+        try:
+            self.do(to, data)
+        except Refused as refused:
+            return str(refused)
+        return None
+
     def ask(self, to: bytes, data: bytes, *, sender: int = 0) -> bytes:
         try:
             answer = self.tester.call(self._transaction(sender, to, "0x" + data.hex()))
@@ -138,14 +146,21 @@ class Programme:
         deadline: int = FOREVER,
         by: Person | None = None,
     ) -> bytes:
-        act = {"holder": holder.address, "to": to, "amount": amount, "nonce": nonce, "deadline": deadline}
+        act: dict[str, Any] = {
+            "holder": holder.address,
+            "to": to,
+            "amount": amount,
+            "nonce": nonce,
+            "deadline": deadline,
+        }
         signature = (by or holder).sign(eip712.send_digest(self.separator, **act))
         return bindings.points_send(**act, signature=signature)
 
     def redeem_call(
         self, holder: Person, amount: int, *, order: bytes = ROOT, nonce: int = 0, deadline: int = FOREVER
     ) -> bytes:
-        act = {"holder": holder.address, "amount": amount, "order": order, "nonce": nonce, "deadline": deadline}
+        act: dict[str, Any] = {"holder": holder.address, "amount": amount, "order": order}
+        act |= {"nonce": nonce, "deadline": deadline}
         signature = holder.sign(eip712.redeem_digest(self.separator, **act))
         return bindings.points_redeem(**act, signature=signature)
 

@@ -63,7 +63,7 @@ interface IPoints is IERC20Metadata, IERC5267 {
     /// @notice The intent's deadline (Unix seconds) has passed.
     error IntentExpired(uint256 deadline);
     /// @notice The nonce was used or cancelled, fell out of the window, or jumps too far ahead.
-    error InvalidNonce(address holder, uint256 nonce);
+    error InvalidNonce(address account, uint256 nonce);
     /// @notice Amounts are at least one base unit.
     error ZeroAmount();
     /// @notice Only the exchange named at construction may call this.
