@@ -1,0 +1,71 @@
+"""The revisions lead to exactly the tables that the code says, and can be repeated."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import psycopg
+import pytest
+import sqlalchemy
+from alembic import command
+from alembic.autogenerate import compare_metadata
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from pydantic import ValidationError
+
+from exchange import tables
+from exchange.database import MIGRATIONS, create_schema
+from exchange.settings import Settings
+
+CATALOGUE = """
+select 'column' as kind, table_name || '.' || column_name as name,
+       concat_ws(' ', data_type, is_nullable, column_default, numeric_precision, is_identity) as meaning
+from information_schema.columns where table_schema = 'exchange' and table_name <> 'revision'
+union all
+select 'constraint', conrelid::regclass || '.' || conname, pg_get_constraintdef(oid)
+from pg_constraint where connamespace = 'exchange'::regnamespace and conrelid::regclass::text <> 'exchange.revision'
+union all
+select 'index', indexname, indexdef from pg_indexes where schemaname = 'exchange' and tablename <> 'revision'
+order by 1, 2
+"""
+
+
+def catalogue(url: str) -> list[Any]:
+    with psycopg.connect(url) as connection:
+        return connection.execute(CATALOGUE).fetchall()
+
+
+def engine(url: str) -> sqlalchemy.Engine:
+    return sqlalchemy.create_engine(url.replace("postgresql://", "postgresql+psycopg://"), poolclass=sqlalchemy.NullPool)
+
+
+def test_the_revisions_make_the_tables_to_the_last_constraint(database: str) -> None:
+    create_schema(database)
+    create_schema(database)
+    migrated = catalogue(database)
+    with engine(database).connect() as connection:
+        context = MigrationContext.configure(
+            connection,
+            opts={
+                "include_schemas": True,
+                "include_name": lambda name, kind, _: kind != "schema" or name == "exchange",
+                "version_table_schema": "exchange",
+                "version_table": "revision",
+            },
+        )
+        assert compare_metadata(context, tables.metadata) == []
+    revisions = Config()
+    revisions.set_main_option("script_location", str(MIGRATIONS))
+    revisions.attributes["url"] = database
+    command.downgrade(revisions, "base")
+    assert catalogue(database) == []
+    with engine(database).begin() as connection:
+        tables.metadata.create_all(connection)
+    assert catalogue(database) == migrated
+
+
+def test_production_refuses_the_development_secrets() -> None:
+    with pytest.raises(ValidationError, match="POINTS_MASTER_KEY, POINTS_PEPPER, POINTS_OPERATOR_API_KEY"):
+        Settings(database_url="postgresql://nowhere", deployment="d.json", environment="production")  # type: ignore[arg-type]
+    own = {"master_key": "ab" * 32, "pepper": "p", "operator_api_key": "o"}
+    assert Settings(database_url="u", deployment="d.json", environment="production", **own).master == b"\xab" * 32  # type: ignore[arg-type]
