@@ -2,7 +2,8 @@
 
 anvil's own `--state` rewrites its file in place, so a kill during a dump loses the chain. Here a dump is asked over
 RPC, unpacked into a new file, synced and renamed: the last good one is always there. A dump is due well inside
-the finality depth (64 blocks), so what a killed anvil forgets is a reorg to the rest of the system, never a contradiction.
+the finality depth (64 blocks), so what a killed anvil forgets is a reorg to the rest of the system and never a
+contradiction.
 """
 
 from __future__ import annotations

@@ -13,10 +13,15 @@ import structlog
 import typer
 from rich.console import Console
 
+from contracts.errors import ChainError
 from scripts import environment
+from scripts.errors import CommandFailed
 
 app = typer.Typer(
-    help="An exchange of loyalty points: run it, feed it, look at it.", no_args_is_help=True, add_completion=False
+    help="An exchange of loyalty points: run it, feed it, look at it.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
 )
 replay_app = typer.Typer(help="Drive the running gateway with real purchases.", no_args_is_help=True)
 app.add_typer(replay_app, name="replay")
@@ -111,18 +116,11 @@ def _become(data: Path, *module: str) -> None:
 
 def main() -> None:
     """Runs the command; a failure that the user can mend is one sentence, not a traceback."""
-    from contracts.errors import ChainError
-    from scripts.node import NodeMissing
-    from scripts.replay.drive import ReplayFailed
-    from scripts.replay.journey import DataMissing
-    from scripts.supervise import NotReady
-    from scripts.up import PortTaken
-
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
     try:
         app()
-    except (ChainError, NodeMissing, NotReady, PortTaken, DataMissing, ReplayFailed) as error:
-        console.print(f"[red]{type(error).__name__}[/red]: {error}")
+    except (CommandFailed, ChainError) as error:
+        console.print(f"[red]{error}[/red]")
         sys.exit(2)
 
 

@@ -12,12 +12,14 @@ import subprocess
 import sys
 from pathlib import Path
 
+from scripts.errors import CommandFailed
+
 ROOT = Path(__file__).resolve().parent.parent
 CONTRACTS = ROOT / "contracts"
 TOOLS = CONTRACTS / "node_modules" / ".bin"
 
 
-class NodeMissing(RuntimeError):
+class NodeMissing(CommandFailed):
     """Raised when neither the machine nor this environment has Node.js."""
 
 

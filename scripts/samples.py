@@ -7,6 +7,7 @@ that was lost is replaced by a new one.
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from rich.console import Console
@@ -27,7 +28,7 @@ class Partner:
     key: str
 
 
-async def enrol_samples(settings: dict[str, str], place: Installation, console: Console) -> dict[str, Partner]:
+async def enrol_samples(settings: Mapping[str, str], place: Installation, console: Console) -> dict[str, Partner]:
     """Enrols whatever is not enrolled yet; returns the merchants by slug."""
     operator = settings["POINTS_OPERATOR_API_KEY"]
     async with Gateway(settings["POINTS_GATEWAY_URL"]) as gateway:
@@ -44,7 +45,8 @@ async def enrol_samples(settings: dict[str, str], place: Installation, console: 
         for charity in CHARITIES:
             body = {"slug": charity.slug, "name": charity.name}
             await _unless_there(gateway, "/v1/charities", body, operator, f"sample-{charity.slug}")
-    console.print(f"Samples       {len(MERCHANTS)} merchants, {len(CHARITIES)} charities")
+    if not complete:
+        console.print(f"Samples       {len(MERCHANTS)} merchants, {len(CHARITIES)} charities")
     return partners
 
 

@@ -19,6 +19,8 @@ from pathlib import Path
 import psutil
 import structlog
 
+from scripts.errors import CommandFailed
+
 log = structlog.get_logger(__name__)
 
 STOP_SECONDS = 15.0
@@ -28,7 +30,7 @@ HALTED = 3
 """The exit code of a process that needs a person: starting it again would change nothing."""
 
 
-class NotReady(RuntimeError):
+class NotReady(CommandFailed):
     """Raised when a process did not become ready in time; names its log."""
 
 

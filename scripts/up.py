@@ -26,6 +26,7 @@ from contracts.errors import ChainError
 from contracts.rpc import Rpc
 from exchange.database import create_schema
 from scripts import chain, environment, postgres
+from scripts.errors import CommandFailed
 from scripts.replay.drive import replay
 from scripts.samples import enrol_samples
 from scripts.supervise import Child, end_leftover
@@ -33,7 +34,7 @@ from scripts.supervise import Child, end_leftover
 log = structlog.get_logger(__name__)
 
 
-class PortTaken(RuntimeError):
+class PortTaken(CommandFailed):
     """Raised when something else listens where a part of ours should."""
 
 

@@ -19,6 +19,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 
 from contracts import deploy
 from scripts.environment import Installation
+from scripts.errors import CommandFailed
 from scripts.partners import MERCHANTS
 from scripts.replay import report
 from scripts.replay.acts import Act, Ledger, acts_of_week
@@ -33,7 +34,7 @@ SETTLE_SECONDS = 300.0
 T = TypeVar("T")
 
 
-class ReplayFailed(RuntimeError):
+class ReplayFailed(CommandFailed):
     """Raised when the gateway refuses something that the data says is fine."""
 
 
@@ -61,7 +62,7 @@ async def replay(
     settings: Mapping[str, str], place: Installation, console: Console, *, weeks: int, seed: int = 2017
 ) -> bool:
     """Replays weeks 1 to `weeks`; prints the table; True when data, chain and mirror agree."""
-    partners = await enrol_samples(dict(settings), place, console)
+    partners = await enrol_samples(settings, place, console)
     all_weeks = list(await asyncio.to_thread(lambda: list(purchases_by_week(weeks))))
     count = sum(len(purchases) for _, purchases in all_weeks)
     tally = Tally()

@@ -9,10 +9,12 @@ from typing import Any, Self
 
 import aiohttp
 
+from scripts.errors import CommandFailed
+
 PATIENCE_SECONDS = 600.0
 
 
-class Refused(RuntimeError):
+class Refused(CommandFailed):
     """Raised when the gateway answers with a problem. `slug` is the last part of its type."""
 
     def __init__(self, status: int, problem: dict[str, Any]) -> None:
@@ -21,7 +23,7 @@ class Refused(RuntimeError):
         super().__init__(f"{status} {self.slug}: {problem.get('detail', problem)} {problem.get('action', '')}".strip())
 
 
-class GatewayGone(RuntimeError):
+class GatewayGone(CommandFailed):
     """Raised when the gateway did not come back within `PATIENCE_SECONDS`."""
 
 

@@ -11,12 +11,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from scripts.errors import CommandFailed
 from scripts.partners import merchant_of
 
 WEEKS = 53
 
 
-class DataMissing(RuntimeError):
+class DataMissing(CommandFailed):
     """Raised when the optional data package is not installed."""
 
 
