@@ -18,8 +18,7 @@ contract Bundle is IBundle {
                 ++failures;
                 continue;
             }
-            (bool success, bytes4 error, bytes32 first, bytes32 second) =
-                _call(index, call.target, call.gas, call.data);
+            (bool success, bytes4 error, bytes32 first, bytes32 second) = _call(index, call.target, call.gas, call.data);
             if (!success) {
                 emit Failed(index, error, first, second);
                 ++failures;

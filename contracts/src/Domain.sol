@@ -45,8 +45,7 @@ abstract contract Domain is IERC5267 {
     }
 
     function _computeSeparator() private view returns (bytes32) {
-        return keccak256(
-            abi.encode(TYPE, keccak256(bytes(NAME)), keccak256(bytes(VERSION)), block.chainid, address(this))
-        );
+        return
+            keccak256(abi.encode(TYPE, keccak256(bytes(NAME)), keccak256(bytes(VERSION)), block.chainid, address(this)));
     }
 }

@@ -193,8 +193,7 @@ contract Exchange is IExchange, Domain {
         _move(programme, posted.cap(), charity, value);
         if (campaign != 0) _raise(campaign, charity, value);
 
-        bytes32 intent =
-            IPoints(programme).burnForGift(holder, amount, charity, campaign, nonce, deadline, signature);
+        bytes32 intent = IPoints(programme).burnForGift(holder, amount, charity, campaign, nonce, deadline, signature);
         emit Given(intent, programme, charity, holder, campaign, amount, value);
     }
 

@@ -124,8 +124,9 @@ contract Points is IPoints, IERC20Errors, Domain {
         uint40 deadline,
         bytes calldata signature
     ) external {
-        bytes32 intent =
-            _spend(holder, amount, Acts.redeem(holder, amount, order, nonce, deadline), nonce, deadline, signature);
+        bytes32 intent = _spend(
+            holder, amount, Acts.redeem(holder, amount, order, nonce, deadline), nonce, deadline, signature
+        );
         _burned(holder, amount);
         emit Redeemed(intent, holder, order, amount);
     }

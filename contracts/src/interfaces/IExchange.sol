@@ -35,9 +35,7 @@ interface IExchange is IERC5267 {
         uint88 cap;
     }
 
-    event Quoted(
-        address indexed programme, uint256 bid, uint256 ask, uint256 until, uint256 cap, uint256 effective
-    );
+    event Quoted(address indexed programme, uint256 bid, uint256 ask, uint256 until, uint256 cap, uint256 effective);
     event PartnerSet(address indexed programme, address indexed partner, bool allowed);
     event Deposited(address indexed account, address indexed from, uint256 amount);
     event Withdrawn(address indexed account, address indexed to, uint256 amount);

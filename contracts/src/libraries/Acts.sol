@@ -67,9 +67,7 @@ library Acts {
     }
 
     function partner(address programme, address partner_, bool allowed, uint64 nonce) internal pure returns (bytes32) {
-        return EfficientHashLib.hash(
-            uint256(PARTNER), uint160(programme), uint160(partner_), allowed ? 1 : 0, nonce
-        );
+        return EfficientHashLib.hash(uint256(PARTNER), uint160(programme), uint160(partner_), allowed ? 1 : 0, nonce);
     }
 
     function withdraw(address account, address to, uint96 amount, uint64 nonce) internal pure returns (bytes32) {

@@ -21,9 +21,10 @@ library IssuanceLibrary {
     uint256 private constant NEXT_SHIFT = 224;
 
     function pack(uint256 supply_, uint256 level_, uint256 at_, uint256 next_) internal pure returns (Issuance) {
-        return Issuance.wrap(
-            (next_ << NEXT_SHIFT) | (uint256(uint32(at_)) << AT_SHIFT) | (level_ << LEVEL_SHIFT) | supply_
-        );
+        return
+            Issuance.wrap(
+                (next_ << NEXT_SHIFT) | (uint256(uint32(at_)) << AT_SHIFT) | (level_ << LEVEL_SHIFT) | supply_
+            );
     }
 
     function supply(Issuance issuance) internal pure returns (uint256) {
