@@ -5,8 +5,8 @@ import {IBundle} from "./interfaces/IBundle.sol";
 
 /// @title The bundle, as `IBundle` describes it
 contract Bundle is IBundle {
-    /// What is spent between measuring the gas that is left and handing it to the call.
-    uint256 private constant CALL_OVERHEAD = 1_000;
+    /// What is spent between measuring the gas that is left and handing it to the call, and on reporting its failure.
+    uint256 private constant CALL_OVERHEAD = 5_000;
 
     /// @inheritdoc IBundle
     function execute(Call[] calldata calls) external returns (uint256 failures) {

@@ -9,7 +9,7 @@ import pytest
 from web3 import HTTPProvider, Web3
 from web3.types import RPCEndpoint
 
-from contracts import bindings, deploy, eip712, signatures
+from contracts import bindings, deploy, deployment, eip712, signatures
 from contracts.bindings import Limits, Roles
 from tests.conftest import Anvil
 
@@ -48,7 +48,7 @@ def test_deploying_again_finds_what_is_there(node: Anvil, tmp_path: Path) -> Non
     path = tmp_path / "deployment.json"
     made = deploy.deploy(node.url, KEY, path=path)
     block = Web3(HTTPProvider(node.url)).eth.block_number
-    assert deploy.deploy(node.url, KEY, path=path) == made == deploy.load(path)
+    assert deploy.deploy(node.url, KEY, path=path) == made == deployment.load(path)
     assert Web3(HTTPProvider(node.url)).eth.block_number == block
 
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import pytest
+from eth_abi.abi import decode
 
 from contracts import bindings, eip712
 from contracts.bindings import CampaignOpened, CharityRegistered, Deposited, Given, PartnerSet, Quote, Quoted, Withdrawn
-from tests.contracts.world import FOREVER, Programme, Refused, World, make_world, person
+from tests.contracts.world import CHAIN_ID, FOREVER, Programme, Refused, World, make_world, person
 
 ANNA = person("Anna")
 NAME = b"Kids".ljust(32, b"\0")
@@ -49,6 +50,18 @@ def test_a_quote_needs_a_bid_not_above_its_ask_and_a_future(world: World, grocer
     for bid, ask, until in [(0, 1, FOREVER), (0, 0, FOREVER), (11, 10, FOREVER), (9, 10, past), (9, 10, 0)]:
         with pytest.raises(Refused, match="InvalidQuote"):
             world.quote(grocer, bid=bid, ask=ask, until=until)
+
+
+def test_the_domain_can_be_read(world: World, grocer: Programme) -> None:
+    types = ["bytes1", "string", "string", "uint256", "address", "bytes32", "uint256[]"]
+    for contract, call in [
+        (world.exchange, bindings.exchange_eip712_domain()),
+        (grocer.address, bindings.points_eip712_domain()),
+    ]:
+        fields, name, version, chain_id, verifying, salt, extensions = decode(types, world.chain.ask(contract, call))
+        assert (fields, salt, extensions) == (b"\x0f", bytes(32), ())
+        assert (name, version, chain_id) == (eip712.NAME, eip712.VERSION, CHAIN_ID)
+        assert verifying == f"0x{contract.hex()}"
 
 
 def test_only_programmes_have_quotes_and_partners(world: World, grocer: Programme) -> None:
