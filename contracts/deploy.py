@@ -8,11 +8,9 @@ exchange.
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any, cast
 
-import msgspec
 import rlp  # type: ignore[import-untyped]
 from eth_account import Account
 from eth_account.signers.local import LocalAccount
@@ -24,6 +22,7 @@ from web3 import HTTPProvider, Web3
 from web3.types import Nonce, TxParams, TxReceipt, Wei
 
 from contracts import artifact, bindings
+from contracts.deployment import Deployment, load, save
 
 LOCAL_CHAINS = frozenset({31337, 1337})
 MAX_FEE_BPS = 500
@@ -33,38 +32,8 @@ WAIT = 120.0
 """Seconds that a transaction of the deployment may take to be mined."""
 
 
-class Deployment(msgspec.Struct, frozen=True):
-    """Where the contracts are. `first_block` is the block of the exchange: nothing of ours is in an earlier one."""
-
-    chain_id: int
-    first_block: int
-    settlement: bytes
-    exchange: bytes
-    factory: bytes
-    bundle: bytes
-
-
 class DeploymentError(Exception):
     """The contracts could not be deployed."""
-
-
-def load(path: Path) -> Deployment:
-    """Reads a saved deployment; `FileNotFoundError` if there is none."""
-    saved = msgspec.json.decode(path.read_bytes(), type=dict[str, int | str])
-    fields = {name: bytes.fromhex(value[2:]) if isinstance(value, str) else value for name, value in saved.items()}
-    return msgspec.convert(fields, Deployment)
-
-
-def save(deployment: Deployment, path: Path) -> None:
-    """Replaces the file in one step, so that a reader never sees half of it."""
-    fields = {
-        name: to_checksum_address(value) if isinstance(value, bytes) else value
-        for name, value in msgspec.structs.asdict(deployment).items()
-    }
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f"{path.name}.{os.getpid()}")
-    unfinished.write_bytes(msgspec.json.format(msgspec.json.encode(fields)) + b"\n")
-    unfinished.replace(path)
 
 
 def deploy(

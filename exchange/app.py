@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
 
-from contracts import deploy
+from contracts import deployment
 from exchange.api import charities, custody, customers, health, intents, merchants, problems, purchases
 from exchange.database import connect
 from exchange.gateway import Gateway
@@ -33,7 +33,7 @@ def create_app(settings: Settings, *, clock: Callable[[], float] = time.time) ->
         app.state.gateway = Gateway(
             settings=settings,
             database=database,
-            deployment=deploy.load(settings.deployment),
+            deployment=deployment.load(settings.deployment),
             metrics=metrics,
             clock=clock,
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from contracts.deploy import Deployment
+from contracts.deployment import Deployment
 from contracts.eip712 import domain_separator
 from exchange.database import Database
 from exchange.metrics import Metrics

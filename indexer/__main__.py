@@ -15,7 +15,7 @@ import sys
 import structlog
 from prometheus_client import start_http_server
 
-from contracts import deploy
+from contracts import deployment
 from contracts.errors import ChainError
 from contracts.rpc import Rpc
 from indexer import source, store
@@ -43,7 +43,7 @@ def main(arguments: list[str] | None = None) -> int:
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
     )
     settings = Settings()  # type: ignore[call-arg]
-    found = deploy.load(settings.deployment)
+    found = deployment.load(settings.deployment)
     deployed = Deployed(found.chain_id, found.factory, found.exchange, found.first_block)
     if command == "status":
         return asyncio.run(status(settings, deployed))

@@ -16,7 +16,7 @@ from scripts.errors import CommandFailed
 
 ROOT = Path(__file__).resolve().parent.parent
 CONTRACTS = ROOT / "contracts"
-TOOLS = CONTRACTS / "node_modules" / ".bin"
+TOOLS = CONTRACTS / "node_modules" / "@foundry-rs"
 
 
 class NodeMissing(CommandFailed):
@@ -25,10 +25,11 @@ class NodeMissing(CommandFailed):
 
 def tool(name: str) -> Path:
     """The path of `anvil`, `forge` or `cast`; raises `NodeMissing` if the tools were not installed."""
-    path = TOOLS / name
-    if not path.exists():
+    # The program itself: a kill of the script that npm puts into `.bin` would leave it running.
+    found = next(TOOLS.glob(f"{name}-*/bin/{name}*"), None)
+    if found is None:
         raise NodeMissing(f"{name} is not installed: run `make install` (or `python -m scripts.node install`).")
-    return path
+    return found
 
 
 def npm_command() -> list[str]:

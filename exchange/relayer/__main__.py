@@ -10,7 +10,7 @@ import sys
 import structlog
 from prometheus_client import CollectorRegistry, start_http_server
 
-from contracts import deploy
+from contracts import deployment
 from contracts.rpc import Rpc
 from exchange.relayer.lane import Chain
 from exchange.relayer.metrics import make_metrics
@@ -19,7 +19,7 @@ from exchange.relayer.settings import RelayerSettings
 
 
 async def main(settings: RelayerSettings) -> None:
-    deployment = deploy.load(settings.deployment)
+    deployed = deployment.load(settings.deployment)
     registry = CollectorRegistry()
     if settings.relayer_metrics_port is not None:
         start_http_server(settings.relayer_metrics_port, addr="127.0.0.1", registry=registry)
@@ -35,8 +35,8 @@ async def main(settings: RelayerSettings) -> None:
             database_url=settings.database_url,
             rpc=rpc,
             chain=Chain(
-                chain_id=deployment.chain_id,
-                bundle=deployment.bundle,
+                chain_id=deployed.chain_id,
+                bundle=deployed.bundle,
                 fee_cap=settings.fee_cap,
                 max_in_flight=settings.max_in_flight,
                 patience=settings.patience,
@@ -50,7 +50,7 @@ async def main(settings: RelayerSettings) -> None:
             linger=settings.linger,
             batch_size=settings.batch_size,
         )
-        log.info("started", chain=deployment.chain_id, lanes=len(relayers))
+        log.info("started", chain=deployed.chain_id, lanes=len(relayers))
         try:
             await relay(relayer)
         except asyncio.CancelledError:

@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
-from contracts import deploy
+from contracts import deployment
 from scripts.environment import Installation
 from scripts.errors import CommandFailed
 from scripts.partners import MERCHANTS
@@ -84,7 +84,7 @@ async def replay(
         {slug: partner.programme for slug, partner in partners.items()},
         rpc_url=settings["POINTS_RPC_URL"],
         database_url=settings["POINTS_DATABASE_URL"],
-        first_block=deploy.load(Path(settings["POINTS_DEPLOYMENT"])).first_block,
+        first_block=deployment.load(Path(settings["POINTS_DEPLOYMENT"])).first_block,
     )
     equal = report.show(console, found)
     new = await _minted(settings) - before

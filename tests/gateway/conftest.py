@@ -18,8 +18,8 @@ import sqlalchemy
 from fastapi import FastAPI
 from psycopg.rows import dict_row
 
-from contracts import deploy
-from contracts.deploy import Deployment
+from contracts import deployment
+from contracts.deployment import Deployment
 from exchange import tables
 from exchange.app import create_app
 from exchange.settings import Settings
@@ -46,11 +46,11 @@ class Chain:
 
     def run(self, query: str, *arguments: Any) -> list[dict[str, Any]]:
         with psycopg.connect(self.url, autocommit=True, row_factory=dict_row) as connection:
-            cursor = connection.execute(query, arguments)  # type: ignore[call-overload]
+            cursor = connection.execute(query, arguments)
             return cursor.fetchall() if cursor.description else []
 
     def mine(self, *, finalized: int = 0, at: float | None = None) -> int:
-        number = next(self.blocks)
+        number: int = next(self.blocks)
         tip = number.to_bytes(32, "big")
         self.run(
             "insert into mirror.block (number, hash, parent, time) values (%s, %s, %s, %s)",
@@ -78,16 +78,18 @@ class Chain:
             " values (%s, 0, 0, 0, %s, %s, %s, %s)",
             block, programme, holder, amount, kind,
         )  # fmt: skip
-        self.run(
-            "insert into mirror.balance (holder, programme, amount) values (%s, %s, %s) on conflict (holder, programme)"
-            " do update set amount = mirror.balance.amount + excluded.amount",
-            holder, programme, amount,
-        )  # fmt: skip
-        self.run(
-            "insert into mirror.supply (programme, amount) values (%s, %s) on conflict (programme)"
-            " do update set amount = mirror.supply.amount + excluded.amount",
-            programme, amount,
-        )  # fmt: skip
+        for table, columns, keys in (
+            ("balance", "holder, programme", (holder, programme)),
+            ("supply", "programme", (programme,)),
+        ):
+            marks = ", ".join(["%s"] * len(keys))
+            self.run(
+                f"insert into mirror.{table} ({columns}, amount) values ({marks}, 0)"  # noqa: S608
+                " on conflict do nothing",
+                *keys,
+            )
+            update = f"update mirror.{table} set amount = amount + %s where ({columns}) = ({marks})"  # noqa: S608
+            self.run(update, amount, *keys)
         return block
 
     def quote(self, programme: bytes, *, bid: int, ask: int, until: int | None = None, cap: int = 10**15) -> None:
@@ -119,7 +121,8 @@ class Chain:
 
     def campaign(self, number: int, charity: bytes, end: int) -> None:
         self.run(
-            'insert into mirror.campaign (block, log_index, number, charity, goal, "end") values (%s, 0, %s, %s, 1, %s)',
+            'insert into mirror.campaign (block, log_index, number, charity, goal, "end")'
+            " values (%s, 0, %s, %s, 1, %s)",
             self.mine(), number, charity, end,
         )  # fmt: skip
 
@@ -158,7 +161,7 @@ class Client:
     def counts(self) -> dict[str, int]:
         names = ("merchant", "customer", "member", "purchase", "idempotency", "intent", "call", "api_key", "charity",
                  "campaign", "earning_rule")  # fmt: skip
-        query = ", ".join(f"(select count(*) from exchange.{name}) as {name}" for name in names)
+        query = ", ".join(f"(select count(*) from exchange.{name}) as {name}" for name in names)  # noqa: S608
         return self.chain.run(f"select {query}")[0]
 
     async def shop(self, slug: str = "grocer", *, live: bool = True, **more: Any) -> Shop:
@@ -206,7 +209,7 @@ def create_tables(url: str) -> None:
 def make_settings(database: str, tmp_path: Path) -> Callable[..., Settings]:
     def make(**more: Any) -> Settings:
         path = tmp_path / "deployment.json"
-        deploy.save(DEPLOYMENT, path)
+        deployment.save(DEPLOYMENT, path)
         return Settings(
             **{"database_url": database, "deployment": path, "operator_api_key": OPERATOR, "pool_size": 8, **more}
         )

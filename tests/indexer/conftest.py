@@ -9,7 +9,7 @@ import pytest
 import pytest_asyncio
 
 from contracts import deploy
-from contracts.deploy import Deployment
+from contracts.deployment import Deployment
 from contracts.rpc import Rpc
 from tests.conftest import Anvil, free_port
 from tests.indexer.network import OPERATOR_KEY, Network, dump

@@ -12,7 +12,7 @@ from eth_hash.backends.pysha3 import keccak256
 
 from contracts import bindings, eip712, receipts, signatures
 from contracts.bindings import Limits, Quote, Roles
-from contracts.deploy import Deployment
+from contracts.deployment import Deployment
 from contracts.rpc import Rpc, from_hex, from_quantity, to_hex, to_quantity
 from indexer.store import Deployed
 from tests.conftest import Anvil

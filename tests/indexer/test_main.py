@@ -13,7 +13,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from contracts import deploy
+from contracts import deployment
 from contracts.rpc import to_hex
 from tests.conftest import ROOT
 from tests.indexer.network import Network
@@ -35,7 +35,7 @@ def start(command: str, environment: dict[str, str]) -> subprocess.Popen[str]:
 async def test_it_runs_until_told_to_stop_says_where_it_is_and_halts_with_three(
     database: str, network: Network, tmp_path: Path, unused_port: int
 ) -> None:
-    deploy.save(network.deployment, tmp_path / "deployment.json")
+    deployment.save(network.deployment, tmp_path / "deployment.json")
     environment = {
         **os.environ,
         "POINTS_DATABASE_URL": database,

@@ -9,7 +9,7 @@ import pytest
 import pytest_asyncio
 
 from contracts import deploy
-from contracts.deploy import Deployment
+from contracts.deployment import Deployment
 from tests.conftest import Anvil, free_port
 from tests.relayer.rig import OPERATOR, Rig, dump_state, open_rig
 

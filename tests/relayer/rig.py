@@ -22,7 +22,7 @@ from sqlalchemy import create_engine, text
 
 from contracts import bindings, eip712, signatures
 from contracts.bindings import Limits, Roles
-from contracts.deploy import Deployment
+from contracts.deployment import Deployment
 from contracts.rpc import Rpc, from_hex, to_hex
 from exchange import tables, vault
 from exchange.relayer.batching import batch_everyone

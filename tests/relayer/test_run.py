@@ -13,7 +13,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from contracts import deploy
+from contracts import deployment
 from exchange.relayer.run import Relayer, relay
 from tests.relayer.rig import MASTER, OPERATOR, RELAYER, Programme, Rig
 
@@ -86,7 +86,7 @@ async def test_a_database_that_hangs_up_is_connected_again(rig: Rig) -> None:
 
 
 async def start_process(rig: Rig, folder: Path) -> asyncio.subprocess.Process:
-    deploy.save(rig.deployment, folder / "deployment.json")
+    deployment.save(rig.deployment, folder / "deployment.json")
     return await asyncio.create_subprocess_exec(
         sys.executable, "-m", "exchange.relayer",
         env={
