@@ -10,6 +10,7 @@ from fastapi import FastAPI
 
 from contracts import deployment
 from exchange.api import charities, custody, customers, health, intents, merchants, problems, purchases
+from exchange.api.bounds import Bounded
 from exchange.database import connect
 from exchange.gateway import Gateway
 from exchange.metrics import Measured, Metrics
@@ -51,5 +52,6 @@ def create_app(settings: Settings, *, clock: Callable[[], float] = time.time) ->
     ):  # fmt: skip
         app.include_router(router)
     problems.install(app, metrics)
+    app.add_middleware(Bounded)
     app.add_middleware(Measured, metrics=metrics)
     return app

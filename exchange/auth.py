@@ -2,8 +2,8 @@
 
 A key is `pex_<env>_<prefix>_<secret>_<checksum>`. The prefix finds it and may be shown; the checksum turns away a
 mistyped key without a query; the secret has 250 random bits, so its digest at rest is one HMAC-SHA-256 under the
-pepper. Keys are read from the database at every request: a revoked key is dead at once. The operator's first key comes from the
-settings. A key is shown once, when it is made, and never logged.
+pepper. Keys are read from the database at every request: a revoked key is dead at once. The operator's first key
+comes from the settings. A key is shown once, when it is made, and never logged.
 """
 
 from __future__ import annotations
@@ -23,6 +23,9 @@ from exchange.settings import Settings
 Role = Literal["operator", "merchant"]
 
 _ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZabcdefghjkmnpqrstvwxyz"
+
+
+_REFUSAL = "The API key is unknown, malformed or revoked."
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,12 +57,12 @@ def new_key(settings: Settings) -> str:
     return f"{body}_{_checksum(body)}"
 
 
-def prefix_of(key: str) -> str | None:
-    """The public part, or None if `key` is no key at all."""
+def prefix_of(key: str) -> str:
+    """The public part. Raises `Unauthenticated` if `key` is no key at all, which needs no look-up."""
     body, _, checksum = key.rpartition("_")
     parts = body.split("_")
     if len(parts) != 4 or parts[0] != "pex" or not hmac.compare_digest(checksum.encode(), _checksum(body).encode()):
-        return None
+        raise Unauthenticated(_REFUSAL)
     return parts[2]
 
 
@@ -89,12 +92,8 @@ def is_first_operator(settings: Settings, key: str) -> bool:
     return hmac.compare_digest(key.encode(), settings.operator_api_key.get_secret_value().encode())
 
 
-async def caller(sql: Connection, settings: Settings, key: str) -> Caller:
+async def caller(sql: Connection, settings: Settings, key: str, *, prefix: str) -> Caller:
     """Who holds `key`. Raises `Unauthenticated`, with one and the same detail for every reason."""
-    refusal = Unauthenticated("The API key is unknown, malformed or revoked.")
-    prefix = prefix_of(key)
-    if prefix is None:
-        raise refusal
     row = await one(
         sql,
         f"select k.role, k.digest, {COLUMNS} from exchange.api_key k"  # noqa: S608
@@ -102,7 +101,7 @@ async def caller(sql: Connection, settings: Settings, key: str) -> Caller:
         prefix,
     )
     if row is None or not hmac.compare_digest(row["digest"], _digest(settings, key)):
-        raise refusal
+        raise Unauthenticated(_REFUSAL)
     role: Role = row["role"]
     return Caller(role=role, merchant=Merchant.of(row) if role == "merchant" else None)
 

@@ -1,8 +1,8 @@
 """The refusals of the gateway: one tree, one RFC 9457 form.
 
 Each class says when it is raised; its `slug` is stable and documented, clients may branch on it. `title` is the same
-for every occurrence, `detail` is about this one, `action` says what the caller can do. No detail ever carries a secret or
-another merchant's data. Pure: how a problem travels over HTTP is in `exchange/api/problems.py`.
+for every occurrence, `detail` is about this one, `action` says what the caller can do. No detail ever carries a
+secret or another merchant's data. Pure: how a problem travels over HTTP is in `exchange/api/problems.py`.
 """
 
 from __future__ import annotations
@@ -47,6 +47,15 @@ class InvalidRequest(ExchangeError):
     title = "The request is not well formed"
     status = 422
     action = "Correct the named fields; the API's description has the form and an example of each."
+
+
+class RequestTooLarge(ExchangeError):
+    """When a body is larger than any request needs to be."""
+
+    slug = "request-too-large"
+    title = "The request is too large"
+    status = 413
+    action = "Send fewer items at once: 1,000 at most."
 
 
 class IdempotencyKeyMissing(ExchangeError):

@@ -1,7 +1,8 @@
 """What the chain says of a holder, read from the mirror: balances across programmes, and how they came to be.
 
 Reads only. Everything here is public chain data; each answer says as of which block, and how far is final. Pages are
-by keyset: the cursor names the last entry seen (block, log index, side), so a page costs the same however far back it lies.
+by keyset: the cursor names the last entry seen (block, log index, side), so a page costs the same however far back it
+lies.
 """
 
 from __future__ import annotations

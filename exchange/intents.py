@@ -172,7 +172,8 @@ async def _accounts(sql: Connection, acts: Sequence[Act]) -> dict[tuple[bytes, b
     taken = await rows(
         sql,
         "select i.programme, i.holder, i.nonce from unnest(%s::bytea[], %s::bytea[]) as w (programme, holder)"
-        " join exchange.intent i on i.programme = w.programme and i.holder = w.holder order by i.nonce desc limit 10000",
+        " join exchange.intent i on i.programme = w.programme and i.holder = w.holder"
+        " order by i.nonce desc limit 10000",
         *columns,
     )
     for row in taken:
@@ -290,7 +291,8 @@ async def _store(sql: Connection, fresh: Sequence[tuple[dict[str, Any], intent.C
         )
         await cursor.executemany(
             "insert into exchange.intent (id, digest, kind, programme, holder, amount, counterparty, minimum, campaign,"
-            ' "order", nonce, deadline, signature, call_id) values (' + ", ".join(["%s"] * 14) + ")",
+            ' "order", nonce, deadline, signature, call_id)'
+            " values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
             [(*row.values(), n["id"]) for n, (row, _) in zip(ids, fresh, strict=True)],
         )
 

@@ -104,8 +104,9 @@ async def _store(gateway: Gateway, sql: Connection, application: Application, id
     )
     try:
         await sql.execute(
-            "insert into exchange.merchant (id, slug, name, symbol, currency, minor_digits, programme, owner, owner_key,"
-            f" issuer, issuer_key, entry_cap, supply_cap, call_id) values ({', '.join(['%s'] * 14)})",
+            "insert into exchange.merchant (id, slug, name, symbol, currency, minor_digits, programme, owner,"
+            " owner_key, issuer, issuer_key, entry_cap, supply_cap, call_id)"
+            " values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
             (
                 id, merchant.slug, merchant.name, merchant.symbol, merchant.currency, merchant.minor_digits, address,
                 merchant.owner, merchant.owner_key, issuer, merchant.issuer_key, merchant.entry_cap,

@@ -1,8 +1,9 @@
 """The acts of a programme's owner on the exchange: posting a quote, opening and closing a pair.
 
-Each is a signed message with the account's strictly sequential nonce, queued behind the programme's earlier calls. The
-nonce is what those of them that did not fail have used up, counted under a lock on the merchant: an act that fails on the chain
-leaves no gap that would block all later ones. A merchant that keeps its own key signs itself what `OwnerSignatureNeeded` shows.
+Each is a signed message with the account's strictly sequential nonce, queued behind the programme's earlier calls.
+The nonce is what those of them that did not fail have used up, counted under a lock on the merchant: an act that
+fails on the chain leaves no gap that would block all later ones. A merchant that keeps its own key signs itself what
+`OwnerSignatureNeeded` shows.
 """
 
 from __future__ import annotations

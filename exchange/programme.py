@@ -1,4 +1,5 @@
-"""A programme before it exists: its address, and the call that creates it. Pure, but for reading the committed artifact.
+"""A programme before it exists: its address, and the call that creates it. Pure, but for reading the committed
+artifact.
 
 The factory deploys by CREATE2 with every parameter in the code that is hashed, so the address is known, and can be
 signed for, before anything is sent; whoever relays the creation can change nothing of it.

@@ -1,8 +1,9 @@
 """A purchase: what a merchant reports, what makes it acceptable, and the signed promise that it gets back. Pure.
 
 A receipt is the issuer's EIP-712 signature over holder, points, a salted commitment to the facts of the sale, and the
-times of acceptance and of the latest minting. The answer to a report is a function of the stored row and of nothing else, so the
-same row gives the same bytes for ever; how far the purchase has come is another question (`exchange/purchases.py`).
+times of acceptance and of the latest minting. The answer to a report is a function of the stored row and of nothing
+else, so the same row gives the same bytes for ever; how far the purchase has come is another question
+(`exchange/purchases.py`).
 """
 
 from __future__ import annotations

@@ -74,7 +74,8 @@ async def _known(sql: Connection, merchant: Merchant, items: Sequence[Item]) -> 
     reports = [item for item in items if isinstance(item, Report)]
     rule = await one(
         sql,
-        "select version, rate_millionths from exchange.earning_rule where merchant_id = %s order by version desc limit 1",
+        "select version, rate_millionths from exchange.earning_rule where merchant_id = %s"
+        " order by version desc limit 1",
         merchant.id,
     )
     if rule is None:
@@ -96,7 +97,7 @@ async def _known(sql: Connection, merchant: Merchant, items: Sequence[Item]) -> 
 
 
 def _judge_all(items: Sequence[Item], known: Known, promise: Promise) -> tuple[list[Any], list[dict[str, Any]]]:
-    """For each item its row or its refusal, and the rows that are new. A reference may come twice, with the same facts."""
+    """For each item its row or its refusal, and the rows that are new. A reference may come twice, with equal facts."""
     stored = dict(known.purchases)
     results: list[Any] = []
     fresh: list[dict[str, Any]] = []

@@ -13,7 +13,7 @@ from exchange.intents import suggested_minimum
 
 
 async def quote(gateway: Gateway, sql: Connection, *, source: str, into: str, amount: str) -> dict[str, Any]:
-    """The offer, with `refusal` set when the exchange would not take it. Raises what makes the question itself wrong."""
+    """The offer, with `refusal` set when the exchange would not take it. Raises what is wrong with the question."""
     wanted = points.points(amount)
     left = await markets.resolve(sql, source, name="from")
     entered = await markets.resolve(sql, into, name="into")

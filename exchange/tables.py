@@ -255,7 +255,8 @@ transaction = Table(
     UniqueConstraint("signer", "nonce", name="transaction_nonce"),
     CheckConstraint(
         "(state in ('signed', 'sent') and block is null and block_hash is null and succeeded is null)"
-        " or (state in ('included', 'final') and block is not null and block_hash is not null and succeeded is not null)",
+        " or (state in ('included', 'final')"
+        " and block is not null and block_hash is not null and succeeded is not null)",
         name="transaction_state",
     ),
     Index("transaction_open", "signer", "nonce", postgresql_where=text("state <> 'final'")),

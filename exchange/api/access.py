@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
+import pydantic_core
 from fastapi import Depends, Header, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from exchange import auth, idempotency
 from exchange.auth import Caller
-from exchange.errors import IdempotencyKeyMissing, Unauthenticated
+from exchange.errors import IdempotencyKeyMissing, InvalidRequest, Unauthenticated
 from exchange.gateway import Gateway
 from exchange.merchant import Merchant
 
@@ -31,10 +32,12 @@ async def _caller(
 ) -> Caller:
     if credentials is None:
         raise Unauthenticated("The request has no Bearer token.")
-    if auth.is_first_operator(gateway.settings, credentials.credentials):
+    key = credentials.credentials
+    if auth.is_first_operator(gateway.settings, key):
         return Caller(role="operator", merchant=None)
+    prefix = auth.prefix_of(key)
     async with gateway.database.reading() as sql:
-        return await auth.caller(sql, gateway.settings, credentials.credentials)
+        return await auth.caller(sql, gateway.settings, key, prefix=prefix)
 
 
 Anyone = Annotated[Caller, Depends(_caller)]
@@ -77,8 +80,12 @@ OptionalKey = Annotated[str | None, Depends(_optional_key)]
 
 
 async def _fingerprint(request: Request) -> bytes:
-    """Of the request as it came: FastAPI has parsed the body by now, or refuses it."""
-    body: Any = await request.json() if await request.body() else None
+    """Of the request as it came, whatever it was made into."""
+    raw = await request.body()
+    try:
+        body: Any = pydantic_core.from_json(raw, allow_inf_nan=False) if raw else None
+    except ValueError as error:
+        raise InvalidRequest(f"The body is not JSON: {error}.") from error
     return idempotency.fingerprint(request.method, request.url.path, body)
 
 

@@ -26,7 +26,7 @@ _OWN = {"to", "order", "into", "minimum", "charity", "campaign"}
 
 
 class DraftIn(Form):
-    """What the holder wants. send: `to`; redeem: `order`; swap: `into`, `minimum`; give: `charity`, or `campaign` too."""
+    """What the holder wants. send: `to`; redeem: `order`; swap: `into`, `minimum`; give: `charity`, `campaign`."""
 
     model_config = ConfigDict(
         json_schema_extra={

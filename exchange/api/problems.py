@@ -94,7 +94,7 @@ def install(app: FastAPI, metrics: Metrics) -> None:
             return answer(NotFound(f"There is nothing at {request.url.path}."))
         if error.status_code == 405:
             return answer(MethodNotAllowed(f"{request.url.path} has no {request.method}."), error.headers)
-        return answer(InvalidRequest(str(error.detail)))
+        return answer(InvalidRequest(f"{str(error.detail).rstrip('.')}."))
 
     @app.exception_handler(Exception)
     async def broken(request: Request, error: Exception) -> Response:

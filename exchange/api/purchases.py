@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-import msgspec
+import pydantic_core
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import (
     AwareDatetime,
@@ -217,7 +217,7 @@ async def report_many(
 ) -> Response:
     """Every purchase is judged alone: one that is refused, with its own problem, harms no other. What was refused is
     answered the same under the same key; send it under a new key to have it judged again."""
-    body = msgspec.json.decode(await request.body())
+    body = pydantic_core.from_json(await request.body(), allow_inf_nan=False)
     raw = body.get("purchases") if isinstance(body, dict) else None
     if not isinstance(raw, list) or not 1 <= len(raw) <= purchases_bulk.LARGEST or len(body) != 1:
         raise errors.InvalidRequest(

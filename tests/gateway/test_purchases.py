@@ -126,7 +126,11 @@ async def test_the_status_follows_the_chain_up_to_final(client: Client) -> None:
     assert (await status())["status"] == "submitted"
     block = chain.mine()
     chain.run(
-        "insert into mirror.batch values (%s, 1, %s, 0, 0, %s, %s, 1234, 1)", shop.programme, block, bytes(32), bytes(32)
+        "insert into mirror.batch values (%s, 1, %s, 0, 0, %s, %s, 1234, 1)",
+        shop.programme,
+        block,
+        bytes(32),
+        bytes(32),
     )
     confirmed = await status()
     assert (confirmed["status"], confirmed["as_of"]["block"]) == ("confirmed", block)

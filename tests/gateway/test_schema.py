@@ -36,7 +36,9 @@ def catalogue(url: str) -> list[Any]:
 
 
 def engine(url: str) -> sqlalchemy.Engine:
-    return sqlalchemy.create_engine(url.replace("postgresql://", "postgresql+psycopg://"), poolclass=sqlalchemy.NullPool)
+    return sqlalchemy.create_engine(
+        url.replace("postgresql://", "postgresql+psycopg://"), poolclass=sqlalchemy.NullPool
+    )
 
 
 def test_the_revisions_make_the_tables_to_the_last_constraint(database: str) -> None:
