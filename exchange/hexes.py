@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from typing import Final
 
@@ -37,6 +38,7 @@ def word(text: str, *, name: str, length: int = 32) -> bytes:
     return bytes.fromhex(text[2:])
 
 
+@functools.lru_cache(maxsize=65_536)
 def checksum(value: bytes) -> str:
     """EIP-55: a letter is a capital where the hash of the lower-case digits has 8 or more."""
     digits = value.hex()

@@ -121,7 +121,7 @@ def judge(
 
 
 def accept(facts: Facts, promise: Promise) -> dict[str, Any]:
-    """The row of a purchase, with its signed receipt."""
+    """The row of a purchase, with its signed receipt; `commitment` is no column, for it follows from the others."""
     row: dict[str, Any] = {
         "merchant_id": promise.merchant.id,
         "id": uuid7(),
@@ -138,16 +138,22 @@ def accept(facts: Facts, promise: Promise) -> dict[str, Any]:
         "accepted_at": promise.now,
         "mint_by": promise.now + promise.receipt_life,
     }
+    row["commitment"] = commit(row, promise.merchant)
     digest = eip712.receipt_digest(
         promise.separator,
         holder=facts.holder,
         amount=facts.points,
-        purchase=commit(row, promise.merchant),
+        purchase=row["commitment"],
         accepted_at=row["accepted_at"],
         mint_by=row["mint_by"],
     )
     row["signature"] = promise.sign(digest)
     return row
+
+
+def values(row: Mapping[str, Any]) -> list[Any]:
+    """Of an insert, in the order of `COLUMNS`."""
+    return [row[column] for column in COLUMNS]
 
 
 def commit(row: Mapping[str, Any], merchant: Merchant) -> bytes:
@@ -182,7 +188,7 @@ def answer(row: Mapping[str, Any], merchant: Merchant, chain_id: int) -> dict[st
             "holder": checksum(row["holder"]),
             "amount": points.render_points(row["points"]),
             "amount_base_units": str(row["points"]),
-            "purchase": hexed(commit(row, merchant)),
+            "purchase": hexed(row.get("commitment") or commit(row, merchant)),
             "accepted_at": row["accepted_at"],
             "mint_by": row["mint_by"],
             "salt": hexed(row["salt"]),

@@ -99,7 +99,7 @@ async def _attempt(
         return found if claim.first or claim.subject == found["id"] else None
     row = purchase.accept(facts, promise(gateway, merchant))
     try:
-        await sql.execute(_INSERT, (scope, key, fingerprint, row["id"], *row.values()))
+        await sql.execute(_INSERT, (scope, key, fingerprint, row["id"], *purchase.values(row)))
     except psycopg.errors.UniqueViolation:
         return None
     gateway.metrics.purchases.inc()

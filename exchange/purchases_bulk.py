@@ -134,7 +134,7 @@ async def _store(sql: Connection, fresh: list[dict[str, Any]]) -> None:
     async with sql.cursor() as cursor, cursor.copy(_COPY) as copy:
         copy.set_types(purchase.TYPES)
         for row in fresh:
-            await copy.write_row(tuple(row.values()))
+            await copy.write_row(purchase.values(row))
 
 
 def _repeated(items: Sequence[Item], known: Known, refused: dict[str, dict[str, Any]]) -> list[Any]:

@@ -112,7 +112,7 @@ class BulkActsOut(BaseModel):
 
 _REFUSALS = documented(
     *TRADE_REFUSALS, errors.CustomerNotFound, errors.NotCustodial, errors.Unauthenticated, errors.Forbidden,
-    errors.IdempotencyKeyReused,
+    errors.IdempotencyKeyReused, errors.ForeignProgramme,
 )  # fmt: skip
 
 
@@ -145,7 +145,7 @@ async def send(
     status_code=202,
     response_model=IntentOut,
     response_model_exclude_none=True,
-    responses={**_REFUSALS},
+    responses=_REFUSALS,
     summary="Pay with points at the merchant",
 )
 async def redeem(

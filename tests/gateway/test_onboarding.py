@@ -39,13 +39,13 @@ class Node:
             reason = getattr(error, "data", None) or "0x"
             raise AssertionError(describe_error(bytes.fromhex(reason[2:]))) from error
         receipt = self.web3.eth.wait_for_transaction_receipt(
-            self.web3.eth.send_transaction({**transaction, "gas": gas + 100_000})
+            self.web3.eth.send_transaction(transaction | {"gas": gas + 100_000})
         )
         assert receipt["status"] == 1
         assert receipt["gasUsed"] < gas, f"{receipt['gasUsed']} gas of {gas}"
 
     def call(self, target: bytes, data: bytes) -> bytes:
-        return bytes(self.web3.eth.call({"to": Web3.to_checksum_address(target), "data": data}))  # type: ignore[typeddict-item]
+        return bytes(self.web3.eth.call({"to": Web3.to_checksum_address(target), "data": data}))
 
     def drain(self, chain: Chain) -> list[str]:
         """Sends what is queued, in order; the kinds."""
@@ -121,12 +121,13 @@ async def test_the_chain_accepts_everything_that_is_queued(
         holder = bytes.fromhex(customer["holder"][2:])
         await _mint(node, chain, settings, grocer.programme, holder, 10_000, deployment.chain_id)
         chain.credit(grocer.programme, holder, 10_000)
-        for kind, body in {
+        acts: dict[str, dict[str, Any]] = {
             "send": {"to": "0x" + "ab" * 20},
             "redeem": {"order": "A-17"},
             "swap": {"into": "florist"},
             "give": {"charity": "food", "campaign": 1},
-        }.items():
+        }
+        for kind, body in acts.items():
             answer = await http.post(
                 f"/v1/customers/{customer['id']}/{kind}", json={"amount": "10.00", **body}, headers=grocer.auth
             )

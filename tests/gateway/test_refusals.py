@@ -50,7 +50,7 @@ async def report(client: Client, shop: Shop, key: str | None = None, **more: Any
 
 TOMORROW = (datetime.now(UTC) + timedelta(days=1)).isoformat()
 
-BAD_PURCHASES = [
+BAD_PURCHASES: list[tuple[str, dict[str, Any], int, str]] = [
     ("unknown member", {"member": "nobody"}, 404, "customer-not-found"),
     ("unknown customer", {"member": None, "customer": str(uuid4())}, 404, "customer-not-found"),
     ("negative", {"amount": "-1.00"}, 422, "invalid-amount"),
