@@ -128,6 +128,9 @@ def _customer(
     item: Enrolment, linked: dict[bytes | UUID, dict[str, Any]], made: dict[str, dict[str, Any]]
 ) -> dict[str, Any]:
     if item.wallet is not None:
+        # Addresses are public: whoever names a custodial one must not get to act for its customer.
+        if linked[item.wallet]["custody"] != "wallet":
+            raise MemberConflict("This address belongs to a customer whose key is kept here: name the customer itself.")
         return linked[item.wallet]
     if item.customer is None:
         return made[item.member]

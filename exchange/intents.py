@@ -103,9 +103,7 @@ left join nonces n on n.programme = w.programme and n.holder = w.holder
 
 
 def verified(gateway: Gateway, act: Act, *, nonce: int, deadline: int, signature: bytes) -> Signed:
-    """A wallet's intent. Raises `BadSignature` or `DeadlinePassed`."""
-    if deadline <= gateway.now():
-        raise DeadlinePassed(f"The deadline was {deadline}, it is {gateway.now()} now.")
+    """A wallet's intent. Raises `BadSignature`."""
     if nonce >= intent.NONCE_END:
         raise NonceOutOfWindow(f"The nonce {nonce} is beyond what the token can ever accept.")
     digest = intent.digest(act, gateway.domain(act.programme), nonce=nonce, deadline=deadline)
@@ -213,6 +211,8 @@ def _judge(
     if isinstance(proposal, Signed):
         nonce, deadline, signature, digest = proposal.nonce, proposal.deadline, proposal.signature, proposal.digest
         _check_nonce(account, nonce)
+        if deadline <= gateway.now():
+            raise DeadlinePassed(f"The deadline was {deadline}, it is {gateway.now()} now.")
     else:
         nonce, deadline = account.next_nonce, gateway.now() + gateway.settings.intent_life
         digest = intent.digest(act, gateway.domain(act.programme), nonce=nonce, deadline=deadline)

@@ -42,6 +42,17 @@ async def test_one_wallet_is_one_customer_of_every_merchant(client: Client) -> N
 
 
 @pytest.mark.asyncio
+async def test_a_public_address_gives_no_power_over_its_custodial_customer(client: Client) -> None:
+    one, thief = await client.shop("one"), await client.shop("thief")
+    made = await client.customer(one)
+    answer = await client.http.post("/v1/customers", json={"member": "m", "wallet": made["holder"]}, headers=thief.auth)
+    assert (answer.status_code, answer.json()["type"].rpartition(":")[2]) == (409, "member-conflict")
+    redeem = {"amount": "1.00", "to": WALLET}
+    stolen = await client.http.post(f"/v1/customers/{made['id']}/send", json=redeem, headers=thief.auth)
+    assert stolen.status_code == 404
+
+
+@pytest.mark.asyncio
 async def test_a_custodial_key_is_sealed_for_its_customer_alone(client: Client) -> None:
     shop = await client.shop()
     made = await client.customer(shop)

@@ -30,16 +30,19 @@ async def pair(client: Client) -> tuple[Shop, Shop]:
     return one, other
 
 
-async def draft_and_sign(client: Client, body: dict[str, Any], **changes: Any) -> dict[str, Any]:
-    """What a wallet does with a draft."""
+async def draft_and_sign(client: Client, body: dict[str, Any], *, late: bool = False) -> dict[str, Any]:
+    """What a wallet does with a draft; `late` signs a deadline in the past."""
     answer = await client.http.post("/v1/intents/draft", json=body)
     assert answer.status_code == 200, answer.text
     drafted = answer.json()
+    if late:
+        drafted["deadline"] = int(time.time()) - 1
+        drafted["typed_data"]["message"]["deadline"] = str(drafted["deadline"])
     signed = Account.sign_typed_data(WALLET.key, full_message=drafted["typed_data"])
-    assert "0x" + signed.message_hash.hex().removeprefix("0x") == drafted["digest"]
+    assert late or "0x" + signed.message_hash.hex().removeprefix("0x") == drafted["digest"]
     return {
         **body, "nonce": drafted["nonce"], "deadline": drafted["deadline"],
-        "signature": "0x" + signed.signature.hex().removeprefix("0x"), **changes,
+        "signature": "0x" + signed.signature.hex().removeprefix("0x"),
     }  # fmt: skip
 
 
