@@ -92,10 +92,12 @@ async def _start(plan: Plan, console: Console, stack: AsyncExitStack) -> None:
     rpc_url = f"http://127.0.0.1:{plan.rpc_port}"
     gateway_url = f"http://127.0.0.1:{plan.port}"
     settings = environment.store(place, database_url=database_url, rpc_url=rpc_url, gateway_url=gateway_url)
-    await _start_chain(plan, console, stack, place, rpc_url)
+    rpc = await _start_chain(plan, console, stack, place, rpc_url)
     deployment = await asyncio.to_thread(
         deploy, rpc_url, bytes.fromhex(settings["POINTS_OPERATOR_KEY"][2:]), path=place.deployment
     )
+    # A node that dies before its first dump would come back as another chain, with another first block.
+    await chain.dump(rpc, place.chain)
     console.print(f"Contracts     exchange 0x{deployment.exchange.hex()}")
     await asyncio.to_thread(create_schema, database_url)
     await _start_processes(plan, console, stack, place, settings)
@@ -109,7 +111,7 @@ async def _start(plan: Plan, console: Console, stack: AsyncExitStack) -> None:
 
 async def _start_chain(
     plan: Plan, console: Console, stack: AsyncExitStack, place: environment.Installation, rpc_url: str
-) -> None:
+) -> Rpc:
     rpc = await stack.enter_async_context(Rpc(rpc_url, timeout=120.0))
 
     async def answers() -> bool:
@@ -131,6 +133,7 @@ async def _start_chain(
     await _background(stack, chain.keep(rpc, place.chain))
     head = int(await rpc.call("eth_blockNumber"), 16)
     console.print(f"Chain         {rpc_url}, block {head}")
+    return rpc
 
 
 async def _start_processes(

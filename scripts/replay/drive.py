@@ -31,6 +31,14 @@ BULK = 1_000
 TRIES = 60
 SETTLE_SECONDS = 300.0
 
+NOT_YET = frozenset(
+    {
+        "charity-not-found", "not-enough-margin", "not-enough-points", "not-partners", "programme-not-found",
+        "quote-expired",
+    }
+)  # fmt: skip
+"""Refusals that pass by themselves: what was there before comes back when a chain that lost blocks has caught up."""
+
 T = TypeVar("T")
 
 
@@ -68,7 +76,9 @@ async def replay(
     tally = Tally()
     before = await _minted(settings)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    async with Gateway(settings["POINTS_GATEWAY_URL"]) as gateway:
+    async with Gateway(
+        settings["POINTS_GATEWAY_URL"], waiting=lambda why: console.print(f"[dim]{why}[/dim]")
+    ) as gateway:
         await _await_programmes(gateway, partners)
         ledger = await _ledger(gateway)
         with Progress(*columns, console=console, transient=True) as progress:
@@ -177,7 +187,7 @@ async def _await_minted(drive: Drive, last: Mapping[str, str]) -> None:
 
 
 async def _act(drive: Drive, acts: Sequence[Act]) -> int:
-    """Acts of one week. Points that are still on their way are waited for."""
+    """Acts of one week. What they need is waited for while it is on its way to the chain."""
     for slug in sorted({act.merchant for act in acts}):
         mine = [act for act in acts if act.merchant == slug]
         for attempt in range(TRIES):
@@ -194,7 +204,7 @@ async def _act(drive: Drive, acts: Sequence[Act]) -> int:
                 break
             await asyncio.sleep(1)
         else:
-            raise ReplayFailed(f"{len(mine)} acts at {slug} still find too few points after {TRIES} tries.")
+            raise ReplayFailed(f"{len(mine)} acts at {slug} are still refused after {TRIES} tries.")
     return len(acts)
 
 
@@ -217,7 +227,7 @@ def _must_wait(act: Act, result: dict[str, Any]) -> bool:
     if result["status"] != "refused":
         return False
     problem = result["problem"]
-    if problem["type"].endswith(":not-enough-points"):
+    if problem["type"].rpartition(":")[2] in NOT_YET:
         return True
     raise ReplayFailed(f"{act}: {problem['detail']} {problem.get('action', '')}")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Callable
 from types import TracebackType
 from typing import Any, Self
 
@@ -30,8 +31,10 @@ class GatewayGone(CommandFailed):
 class Gateway:
     """The gateway at `url`. Every post carries an idempotency key, so that repeating it is harmless."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, *, waiting: Callable[[str], None] = lambda _: None) -> None:
+        """`waiting` is told, once for each time, that the gateway does not answer and is waited for."""
         self._url = url
+        self._waiting = waiting
         self._session: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> Self:
@@ -77,5 +80,7 @@ class Gateway:
                     raise GatewayGone(f"{self._url} has not answered for {PATIENCE_SECONDS:.0f} s: {error}") from error
             if time.monotonic() > deadline:
                 raise GatewayGone(f"{self._url} has been unavailable for {PATIENCE_SECONDS:.0f} s")
+            if pause > 1:
+                self._waiting(f"{self._url} does not answer; waiting for it")
             await asyncio.sleep(pause)
             pause = min(pause * 2, 2.0)
