@@ -339,24 +339,20 @@ class Redeemed(msgspec.Struct, frozen=True, gc=False):
         )
 
 
-SENT_TOPIC: Final = bytes.fromhex("c6f80666a3cac738098b8e3f65fdcf49736e2b8d5c3defe55dc43e269015545b")
+SENT_TOPIC: Final = bytes.fromhex("694312179c29178a99acf06670f5965230682449c6800c13d8a41928b1494ba3")
 
 
 class Sent(msgspec.Struct, frozen=True, gc=False):
     intent: bytes
     holder: bytes
-    to: bytes
-    amount: int
 
     @classmethod
     def from_log(cls, topics: Sequence[bytes], data: bytes) -> Sent:
-        if len(topics) != 4 or len(data) != 32 or topics[0] != SENT_TOPIC:
+        if len(topics) != 3 or len(data) != 0 or topics[0] != SENT_TOPIC:
             raise UndecodableLog("Sent", topics, data)
         return cls(
             topics[1],
             topics[2][12:],
-            topics[3][12:],
-            int.from_bytes(data[0:32]),
         )
 
 
@@ -518,24 +514,6 @@ def points_bucket_available_result(data: bytes) -> int:
     return int.from_bytes(data[0:32])
 
 
-def points_burn_for_gift(*, holder: bytes, amount: int, charity: bytes, campaign: int, nonce: int, deadline: int, signature: bytes) -> bytes:
-    return bytes.fromhex("76365f46") + abi.sequence(abi.address(holder), abi.uint(amount, 96), abi.address(charity), abi.uint(campaign, 32), abi.uint(nonce, 40), abi.uint(deadline, 40), abi.blob(signature))
-
-
-def points_burn_for_gift_result(data: bytes) -> bytes:
-    abi.result(data, 1)
-    return data[0:32]
-
-
-def points_burn_for_swap(*, holder: bytes, amount: int, into: bytes, minimum: int, nonce: int, deadline: int, signature: bytes) -> bytes:
-    return bytes.fromhex("4edd84a8") + abi.sequence(abi.address(holder), abi.uint(amount, 96), abi.address(into), abi.uint(minimum, 96), abi.uint(nonce, 40), abi.uint(deadline, 40), abi.blob(signature))
-
-
-def points_burn_for_swap_result(data: bytes) -> bytes:
-    abi.result(data, 1)
-    return data[0:32]
-
-
 def points_cancel_nonce(*, nonce: int) -> bytes:
     return bytes.fromhex("a4e86e3b") + abi.sequence(abi.uint(nonce, 40))
 
@@ -560,6 +538,15 @@ def points_exchange() -> bytes:
 def points_exchange_result(data: bytes) -> bytes:
     abi.result(data, 1)
     return data[12:32]
+
+
+def points_execute_packed() -> bytes:
+    return bytes.fromhex("0c89e77a")
+
+
+def points_execute_packed_result(data: bytes) -> bytes:
+    abi.result(data, 1)
+    return data[0:32]
 
 
 def points_is_nonce_usable(*, holder: bytes, nonce: int) -> bytes:
@@ -595,6 +582,11 @@ def points_mint(*, batch: int, receipts_root: bytes, entries: bytes, signature: 
 
 def points_mint_for_swap(*, holder: bytes, amount: int) -> bytes:
     return bytes.fromhex("d401bae3") + abi.sequence(abi.address(holder), abi.uint(amount, 96))
+
+
+def points_mint_for_swap_result(data: bytes) -> int:
+    abi.result(data, 1)
+    return int.from_bytes(data[0:32])
 
 
 def points_name() -> bytes:
@@ -699,6 +691,15 @@ def exchange_deposit(*, account: bytes, amount: int) -> bytes:
 
 def exchange_eip712_domain() -> bytes:
     return bytes.fromhex("84b0196e")
+
+
+def exchange_execute_packed() -> bytes:
+    return bytes.fromhex("0c89e77a")
+
+
+def exchange_execute_packed_result(data: bytes) -> int:
+    abi.result(data, 1)
+    return int.from_bytes(data[0:32])
 
 
 def exchange_factory() -> bytes:
@@ -878,6 +879,15 @@ def bundle_execute_result(data: bytes) -> int:
     return int.from_bytes(data[0:32])
 
 
+def bundle_execute_packed(*, targets: Sequence[bytes], calls: bytes) -> bytes:
+    return bytes.fromhex("98414b5c") + abi.sequence(abi.array([abi.address(item) for item in targets]), abi.blob(calls))
+
+
+def bundle_execute_packed_result(data: bytes) -> int:
+    abi.result(data, 1)
+    return int.from_bytes(data[0:32])
+
+
 def settlement_allowance(*, owner: bytes, spender: bytes) -> bytes:
     return bytes.fromhex("dd62ed3e") + abi.sequence(abi.address(owner), abi.address(spender))
 
@@ -1001,6 +1011,7 @@ ERRORS: Final[dict[bytes, tuple[str, list[str], list[str]]]] = {
     bytes.fromhex("39d659fb"): ("UnexpectedDeposit", ["wanted", "received"], ["uint256", "uint256"]),
     bytes.fromhex("25435c4e"): ("UnknownCampaign", ["campaign"], ["uint256"]),
     bytes.fromhex("c5206d9e"): ("UnknownCharity", ["charity"], ["address"]),
+    bytes.fromhex("6e05294e"): ("UnknownKind", ["kind"], ["uint256"]),
     bytes.fromhex("398d7b58"): ("UnknownProgramme", ["programme"], ["address"]),
     bytes.fromhex("c183c0f5"): ("WorthNothing", [], []),
     bytes.fromhex("d92e233d"): ("ZeroAddress", [], []),

@@ -7,21 +7,30 @@ import {IBundle} from "./interfaces/IBundle.sol";
 contract Bundle is IBundle {
     /// What is spent between measuring the gas that is left and handing it to the call, and on reporting its failure.
     uint256 private constant CALL_OVERHEAD = 5_000;
+    /// Bytes of a packed call before its data.
+    uint256 private constant HEAD = 7;
 
     /// @inheritdoc IBundle
     function execute(Call[] calldata calls) external returns (uint256 failures) {
         for (uint256 index; index < calls.length; ++index) {
             Call calldata call = calls[index];
-            if (call.target.code.length == 0) {
-                bytes32 target = bytes32(uint256(uint160(call.target)));
-                emit Failed(index, NotAContract.selector, bytes32(index), target);
-                ++failures;
-                continue;
-            }
-            (bool success, bytes4 error, bytes32 first, bytes32 second) = _call(index, call.target, call.gas, call.data);
-            if (!success) {
-                emit Failed(index, error, first, second);
-                ++failures;
+            if (!_succeeds(index, call.target, call.gas, call.data)) ++failures;
+        }
+    }
+
+    /// @inheritdoc IBundle
+    function executePacked(address[] calldata targets, bytes calldata calls) external returns (uint256 failures) {
+        unchecked {
+            // No overflow: `at` never passes the length of calldata by more than a head, and slices are checked.
+            uint256 at;
+            for (uint256 index; at < calls.length; ++index) {
+                uint256 head;
+                assembly ("memory-safe") {
+                    head := shr(200, calldataload(add(calls.offset, at)))
+                }
+                uint256 start = at + HEAD;
+                at = start + uint24(head);
+                if (!_succeeds(index, targets[head >> 48], uint24(head >> 24), calls[start:at])) ++failures;
             }
         }
     }
@@ -29,29 +38,43 @@ contract Bundle is IBundle {
     /// @dev Calls with exactly `limit` gas: EIP-150 would silently hand over less when less than 64/63 of it is left, and a
     /// relayer could make a good call fail by sending too little. Of what the call returns no more than a selector and
     /// two words is copied, and all calls use the same memory.
-    function _call(uint256 index, address target, uint256 limit, bytes calldata data)
+    function _succeeds(uint256 index, address target, uint256 limit, bytes calldata data)
         private
-        returns (bool success, bytes4 error, bytes32 first, bytes32 second)
+        returns (bool success)
     {
+        if (target.code.length == 0) {
+            emit Failed(index, NotAContract.selector, bytes32(index), bytes32(uint256(uint160(target))));
+            return false;
+        }
         uint256 left;
         assembly ("memory-safe") {
-            let memoryStart := mload(0x40)
-            calldatacopy(memoryStart, data.offset, data.length)
+            calldatacopy(mload(0x40), data.offset, data.length)
             left := gas()
         }
-        if (left < limit * 64 / 63 + CALL_OVERHEAD) revert NotEnoughGas(index);
+        unchecked {
+            // No overflow: `limit` has at most 32 bits.
+            if (left < limit * 64 / 63 + CALL_OVERHEAD) revert NotEnoughGas(index);
+        }
+        assembly ("memory-safe") {
+            success := call(limit, target, 0, mload(0x40), data.length, 0, 0)
+        }
+        if (!success) _report(index);
+    }
+
+    function _report(uint256 index) private {
+        bytes4 error;
+        bytes32 first;
+        bytes32 second;
         assembly ("memory-safe") {
             let memoryStart := mload(0x40)
-            success := call(limit, target, 0, memoryStart, data.length, 0, 0)
-            if iszero(success) {
-                let size := returndatasize()
-                if gt(size, 0x44) { size := 0x44 }
-                calldatacopy(memoryStart, calldatasize(), 0x44) // zeros
-                returndatacopy(memoryStart, 0, size)
-                error := and(mload(memoryStart), shl(224, 0xffffffff))
-                first := mload(add(memoryStart, 0x04))
-                second := mload(add(memoryStart, 0x24))
-            }
+            let size := returndatasize()
+            if gt(size, 0x44) { size := 0x44 }
+            calldatacopy(memoryStart, calldatasize(), 0x44) // zeros
+            returndatacopy(memoryStart, 0, size)
+            error := and(mload(memoryStart), shl(224, 0xffffffff))
+            first := mload(add(memoryStart, 0x04))
+            second := mload(add(memoryStart, 0x24))
         }
+        emit Failed(index, error, first, second);
     }
 }

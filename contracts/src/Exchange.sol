@@ -9,6 +9,7 @@ import {Factory} from "./Factory.sol";
 import {IExchange} from "./interfaces/IExchange.sol";
 import {IPoints} from "./interfaces/IPoints.sol";
 import {Acts} from "./libraries/Acts.sol";
+import {Packed} from "./libraries/Packed.sol";
 import {Signature} from "./libraries/Signature.sol";
 import {Position} from "./types/Position.sol";
 import {Posted, PostedLibrary} from "./types/Posted.sol";
@@ -160,18 +161,10 @@ contract Exchange is IExchange, Domain {
         uint40 deadline,
         bytes calldata signature
     ) external returns (uint256 out) {
-        uint256 value;
-        uint256 fee;
-        uint256 cap;
-        (out, value, fee, cap) = _price(from, into, amount);
-        if (out < minimum) revert BelowMinimum(out, minimum);
-
-        _move(from, cap, into, value - fee);
-        if (fee > 0) _move(from, cap, _feeAccount, fee);
-
-        bytes32 intent = IPoints(from).burnForSwap(holder, amount, into, minimum, nonce, deadline, signature);
-        IPoints(into).mintForSwap(holder, uint96(out));
-        emit Swapped(intent, from, into, holder, amount, out, value, fee);
+        bytes memory intent = abi.encodePacked(
+            IPoints.executePacked.selector, Packed.SWAP, holder, amount, nonce, deadline, into, minimum, signature
+        );
+        return _swap(from, holder, amount, into, minimum, intent);
     }
 
     /// @inheritdoc IExchange
@@ -185,6 +178,61 @@ contract Exchange is IExchange, Domain {
         uint40 deadline,
         bytes calldata signature
     ) external returns (uint256 value) {
+        bytes memory intent = abi.encodePacked(
+            IPoints.executePacked.selector, Packed.GIVE, holder, amount, nonce, deadline, charity, campaign, signature
+        );
+        return _give(programme, holder, amount, charity, campaign, intent);
+    }
+
+    /// @inheritdoc IExchange
+    function executePacked() external returns (uint256 result) {
+        address programme = Packed.addressAt(4);
+        uint256 kind = Packed.uintAt(24, 1);
+        address holder = Packed.addressAt(25);
+        uint96 amount = uint96(Packed.uintAt(45, 12));
+        address counterparty = Packed.addressAt(67);
+        bytes memory intent = abi.encodePacked(IPoints.executePacked.selector, msg.data[24:]);
+        if (kind == Packed.SWAP) {
+            return _swap(programme, holder, amount, counterparty, Packed.uintAt(87, 12), intent);
+        }
+        if (kind == Packed.GIVE) {
+            return _give(programme, holder, amount, counterparty, uint32(Packed.uintAt(87, 4)), intent);
+        }
+        revert IPoints.UnknownKind(kind);
+    }
+
+    /// @param intent the call of the token that burns by the holder's signature. It says the same as the other parameters.
+    function _swap(
+        address from,
+        address holder,
+        uint96 amount,
+        address into,
+        uint256 minimum,
+        bytes memory intent
+    ) private returns (uint256 out) {
+        uint256 value;
+        uint256 fee;
+        uint256 cap;
+        (out, value, fee, cap) = _price(from, into, amount);
+        if (out < minimum) revert BelowMinimum(out, minimum);
+
+        _move(from, cap, into, value - fee);
+        if (fee > 0) _move(from, cap, _feeAccount, fee);
+
+        bytes32 digest = _burn(from, intent);
+        IPoints(into).mintForSwap(holder, uint96(out));
+        emit Swapped(digest, from, into, holder, amount, out, value, fee);
+    }
+
+    /// @param intent as of `_swap`
+    function _give(
+        address programme,
+        address holder,
+        uint96 amount,
+        address charity,
+        uint32 campaign,
+        bytes memory intent
+    ) private returns (uint256 value) {
         Posted posted = _standing(programme);
         value = posted.valueDown(amount);
         if (value == 0) revert WorthNothing();
@@ -193,8 +241,21 @@ contract Exchange is IExchange, Domain {
         _move(programme, posted.cap(), charity, value);
         if (campaign != 0) _raise(campaign, charity, value);
 
-        bytes32 intent = IPoints(programme).burnForGift(holder, amount, charity, campaign, nonce, deadline, signature);
-        emit Given(intent, programme, charity, holder, campaign, amount, value);
+        bytes32 digest = _burn(programme, intent);
+        emit Given(digest, programme, charity, holder, campaign, amount, value);
+    }
+
+    /// @dev Lets the token check and burn; its reason is passed on. `programme` has posted a quote, so it is a token that
+    /// our factory made: it answers with the digest or reverts.
+    function _burn(address programme, bytes memory intent) private returns (bytes32 digest) {
+        assembly ("memory-safe") {
+            if iszero(call(gas(), programme, 0, add(intent, 0x20), mload(intent), 0, 0x20)) {
+                let reason := mload(0x40)
+                returndatacopy(reason, 0, returndatasize())
+                revert(reason, returndatasize())
+            }
+            digest := mload(0)
+        }
     }
 
     function _raise(uint32 number, address charity, uint256 value) private {

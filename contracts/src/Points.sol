@@ -9,6 +9,7 @@ import {LibString} from "solady/src/utils/LibString.sol";
 import {Domain} from "./Domain.sol";
 import {IPoints} from "./interfaces/IPoints.sol";
 import {Acts} from "./libraries/Acts.sol";
+import {Packed} from "./libraries/Packed.sol";
 import {Signature} from "./libraries/Signature.sol";
 import {Account} from "./types/Account.sol";
 import {Issuance, IssuanceLibrary} from "./types/Issuance.sol";
@@ -37,11 +38,6 @@ contract Points is IPoints, IERC20Errors, Domain {
     Issuance private _issuance;
     mapping(address holder => Account) private _accounts;
     mapping(address holder => mapping(address spender => uint256)) private _allowances;
-
-    modifier onlyExchange() {
-        if (msg.sender != exchange) revert OnlyExchange(msg.sender);
-        _;
-    }
 
     constructor(bytes32 name_, bytes32 symbol_, Roles memory roles, Limits memory limits_, address exchange_) {
         _name = name_;
@@ -104,15 +100,52 @@ contract Points is IPoints, IERC20Errors, Domain {
     /* HOLDERS' SIGNED INTENTS */
 
     /// @inheritdoc IPoints
+    function executePacked() external returns (bytes32 intent) {
+        uint256 kind = Packed.uintAt(4, 1);
+        address holder = Packed.addressAt(5);
+        uint96 amount = uint96(Packed.uintAt(25, 12));
+        uint40 nonce = uint40(Packed.uintAt(37, 5));
+        uint40 deadline = uint40(Packed.uintAt(42, 5));
+        if (kind == Packed.SEND) {
+            return _send(holder, Packed.addressAt(47), amount, nonce, deadline, msg.data[67:]);
+        }
+        if (kind == Packed.REDEEM) {
+            return _redeem(holder, amount, bytes32(Packed.uintAt(47, 32)), nonce, deadline, msg.data[79:]);
+        }
+        if (msg.sender != exchange) revert OnlyExchange(msg.sender);
+        address counterparty = Packed.addressAt(47);
+        bytes32 act;
+        bytes calldata signature;
+        if (kind == Packed.SWAP) {
+            act = Acts.swap(holder, amount, counterparty, uint96(Packed.uintAt(67, 12)), nonce, deadline);
+            signature = msg.data[79:];
+        } else if (kind == Packed.GIVE) {
+            act = Acts.give(holder, amount, counterparty, uint32(Packed.uintAt(67, 4)), nonce, deadline);
+            signature = msg.data[71:];
+        } else {
+            revert UnknownKind(kind);
+        }
+        intent = _spend(holder, amount, act, nonce, deadline, signature);
+        _burned(holder, amount);
+    }
+
+    /// @inheritdoc IPoints
     function send(address holder, address to, uint96 amount, uint40 nonce, uint40 deadline, bytes calldata signature)
         external
     {
+        _send(holder, to, amount, nonce, deadline, signature);
+    }
+
+    function _send(address holder, address to, uint96 amount, uint40 nonce, uint40 deadline, bytes calldata signature)
+        private
+        returns (bytes32 intent)
+    {
         if (to == address(0)) revert ERC20InvalidReceiver(to);
-        bytes32 intent =
-            _spend(holder, amount, Acts.send(holder, to, amount, nonce, deadline), nonce, deadline, signature);
+        bytes32 act = Acts.send(holder, to, amount, nonce, deadline);
+        intent = _spend(holder, amount, act, nonce, deadline, signature);
         _receive(to, amount);
         emit Transfer(holder, to, amount);
-        emit Sent(intent, holder, to, amount);
+        emit Sent(intent, holder);
     }
 
     /// @inheritdoc IPoints
@@ -124,9 +157,19 @@ contract Points is IPoints, IERC20Errors, Domain {
         uint40 deadline,
         bytes calldata signature
     ) external {
-        bytes32 intent = _spend(
-            holder, amount, Acts.redeem(holder, amount, order, nonce, deadline), nonce, deadline, signature
-        );
+        _redeem(holder, amount, order, nonce, deadline, signature);
+    }
+
+    function _redeem(
+        address holder,
+        uint96 amount,
+        bytes32 order,
+        uint40 nonce,
+        uint40 deadline,
+        bytes calldata signature
+    ) private returns (bytes32 intent) {
+        bytes32 act = Acts.redeem(holder, amount, order, nonce, deadline);
+        intent = _spend(holder, amount, act, nonce, deadline, signature);
         _burned(holder, amount);
         emit Redeemed(intent, holder, order, amount);
     }
@@ -157,46 +200,19 @@ contract Points is IPoints, IERC20Errors, Domain {
         _debit(holder, account, amount);
     }
 
-    /* THE EXCHANGE'S LEGS */
+    /* THE EXCHANGE'S OTHER LEG */
 
     /// @inheritdoc IPoints
-    function burnForSwap(
-        address holder,
-        uint96 amount,
-        address into,
-        uint96 minimum,
-        uint40 nonce,
-        uint40 deadline,
-        bytes calldata signature
-    ) external onlyExchange returns (bytes32 intent) {
-        bytes32 structHash = Acts.swap(holder, amount, into, minimum, nonce, deadline);
-        intent = _spend(holder, amount, structHash, nonce, deadline, signature);
-        _burned(holder, amount);
-    }
-
-    /// @inheritdoc IPoints
-    function mintForSwap(address holder, uint96 amount) external onlyExchange {
+    function mintForSwap(address holder, uint96 amount) external returns (uint256 supply) {
+        if (msg.sender != exchange) revert OnlyExchange(msg.sender);
         Issuance issuance = _issuance;
-        uint256 supply = issuance.supply() + amount;
+        unchecked {
+            supply = issuance.supply() + amount; // 96 bits each
+        }
         if (supply > _supplyCap) revert SupplyCapExceeded(_supplyCap, supply);
         _issuance = issuance.withSupply(supply);
         _accounts[holder] = _accounts[holder].active(_today()).credited(amount);
         emit Transfer(address(0), holder, amount);
-    }
-
-    /// @inheritdoc IPoints
-    function burnForGift(
-        address holder,
-        uint96 amount,
-        address charity,
-        uint32 campaign,
-        uint40 nonce,
-        uint40 deadline,
-        bytes calldata signature
-    ) external onlyExchange returns (bytes32 intent) {
-        bytes32 structHash = Acts.give(holder, amount, charity, campaign, nonce, deadline);
-        intent = _spend(holder, amount, structHash, nonce, deadline, signature);
-        _burned(holder, amount);
     }
 
     /* ERC-20, FOR HOLDERS WHO PAY THEIR OWN GAS */

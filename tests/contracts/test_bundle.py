@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from contracts import bindings
+from contracts import bindings, packed
 from contracts.bindings import Call, Failed, Sent, Transfer
 from tests.contracts.world import Programme, Refused, World, person
 
@@ -52,7 +52,7 @@ def test_a_failing_call_is_reported_and_the_others_take_effect(world: World, gro
         f"2 InvalidNonce(account=0x{anna}, nonce=0)",
         f"3 InvalidSignature(signer=0x{anna})",
     ]
-    assert [event.amount for event in events if isinstance(event, Sent)] == [1, 2]
+    assert [event.holder for event in events if isinstance(event, Sent)] == [ANNA.address] * 2
     assert (grocer.balance(ANNA), grocer.balance(BERT)) == (997, 13)
 
 
@@ -123,3 +123,28 @@ def test_a_hundred_intents_in_one_transaction(world: World, grocer: Programme) -
     assert reasons(events) == []
     assert sum(isinstance(event, Transfer) for event in events) == 100
     assert (grocer.balance(BERT), grocer.supply()) == (60, 1_010 + 50 * 98)
+
+
+def test_the_packed_form_does_what_the_plain_one_does(world: World, grocer: Programme) -> None:
+    calls = [
+        Call(grocer.address, 200_000, grocer.send_call(ANNA, BERT.address, 1)),
+        Call(BERT.address, 7, b"hello"),
+        Call(grocer.address, 200_000, grocer.send_call(ANNA, BERT.address, 1)),
+        Call(grocer.address, 200_000, b""),
+    ]
+    before = world.chain.tester.take_snapshot()
+    plain = world.chain.do(world.bundle, bindings.bundle_execute(calls=calls))
+    world.chain.tester.revert_to_snapshot(before)
+    assert world.chain.do(world.bundle, packed.execute(calls)) == plain
+    answer = world.chain.ask(world.bundle, packed.execute(calls))
+    assert bindings.bundle_execute_packed_result(answer) == 4  # the first is now a replay
+
+
+def test_a_packed_bundle_that_is_cut_short_reverts(world: World, grocer: Programme) -> None:
+    good = grocer.send_call(ANNA, BERT.address, 1)
+    head = bytes(1) + (200_000).to_bytes(3) + len(good).to_bytes(3)
+    for broken in (head + good[:-1], head + good + bytes(3), b"\1" + head[1:] + good):
+        call = bindings.bundle_execute_packed(targets=[grocer.address], calls=broken)
+        with pytest.raises(Refused):
+            world.chain.do(world.bundle, call)
+    assert grocer.balance(BERT) == 10

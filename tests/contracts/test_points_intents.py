@@ -9,7 +9,7 @@ from eth_account import Account
 from eth_account.messages import encode_typed_data
 from eth_hash.backends.pysha3 import keccak256 as keccak
 
-from contracts import bindings, eip712, signatures
+from contracts import bindings, eip712, packed, signatures
 from contracts.bindings import Approval, NonceCancelled, Redeemed, Sent, Transfer
 from tests.contracts.world import CHAIN_ID, FOREVER, Person, Programme, Refused, World, person
 
@@ -35,7 +35,7 @@ def test_a_send_moves_points_and_names_its_intent(grocer: Programme) -> None:
     digest = eip712.send_digest(
         grocer.separator, holder=ANNA.address, to=BERT.address, amount=300, nonce=0, deadline=FOREVER
     )
-    assert events == [Transfer(ANNA.address, BERT.address, 300), Sent(digest, ANNA.address, BERT.address, 300)]
+    assert events == [Transfer(ANNA.address, BERT.address, 300), Sent(digest, ANNA.address)]
     assert (grocer.balance(ANNA), grocer.balance(BERT), grocer.supply()) == (700, 300, 1_000)
 
 
@@ -183,15 +183,39 @@ def test_an_intent_does_not_work_in_another_programme(world: World, grocer: Prog
 
 
 def test_only_the_exchange_calls_its_legs(grocer: Programme) -> None:
-    nobody = bindings.points_burn_for_swap(
-        holder=ANNA.address, amount=1, into=BERT.address, minimum=0, nonce=0, deadline=FOREVER, signature=b""
-    )
-    gift = bindings.points_burn_for_gift(
-        holder=ANNA.address, amount=1, charity=BERT.address, campaign=0, nonce=0, deadline=FOREVER, signature=b""
-    )
-    for call in (nobody, gift, bindings.points_mint_for_swap(holder=ANNA.address, amount=1)):
+    head = {"holder": ANNA.address, "amount": 1, "nonce": 0, "deadline": FOREVER, "signature": bytes(65)}
+    swap = packed.swap(from_=grocer.address, into=BERT.address, minimum=0, **head)  # type: ignore[arg-type]
+    gift = packed.give(programme=grocer.address, charity=BERT.address, campaign=0, **head)  # type: ignore[arg-type]
+    legs = [bindings.points_execute_packed() + leg[24:] for leg in (swap, gift)]
+    for call in (*legs, bindings.points_mint_for_swap(holder=ANNA.address, amount=1)):
         with pytest.raises(Refused, match="OnlyExchange"):
             grocer.chain.do(grocer.address, call)
+
+
+def test_a_packed_intent_is_the_same_intent(grocer: Programme) -> None:
+    long = grocer.chain.do(grocer.address, grocer.send_call(ANNA, BERT.address, 300))
+    short = grocer.chain.do(grocer.address, grocer.send_call(ANNA, BERT.address, 300, nonce=1, short=True))
+    assert (short[0], type(short[1])) == (long[0], type(long[1]))
+    call = grocer.redeem_call(ANNA, 5, order=ORDER, nonce=2, short=True)
+    digest = eip712.redeem_digest(
+        grocer.separator, holder=ANNA.address, amount=5, order=ORDER, nonce=2, deadline=FOREVER
+    )
+    assert grocer.chain.do(grocer.address, call)[1] == Redeemed(digest, ANNA.address, ORDER, 5)
+    with pytest.raises(Refused, match="InvalidNonce"):
+        grocer.chain.do(grocer.address, grocer.redeem_call(ANNA, 5, order=ORDER, nonce=2))
+
+
+def test_a_packed_intent_is_whole_and_of_a_known_kind(grocer: Programme) -> None:
+    call = grocer.send_call(ANNA, BERT.address, 300, short=True)
+    for cut in (call[:4], call[:50], call[:66]):
+        with pytest.raises(Refused):
+            grocer.chain.do(grocer.address, cut)
+    with pytest.raises(Refused, match="InvalidSignature"):
+        grocer.chain.do(grocer.address, call[:-1])
+    with pytest.raises(Refused, match="InvalidSignature"):
+        grocer.chain.do(grocer.address, call + b"\0")
+    with pytest.raises(Refused, match="OnlyExchange"):
+        grocer.chain.do(grocer.address, call[:4] + b"\7" + call[5:])
 
 
 def test_signing_is_activity_and_receiving_is_not(grocer: Programme) -> None:

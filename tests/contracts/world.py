@@ -14,7 +14,7 @@ from eth_tester import EthereumTester, PyEVMBackend
 from eth_tester.exceptions import TransactionFailed
 from eth_utils.address import to_checksum_address
 
-from contracts import artifact, bindings, eip712, signatures
+from contracts import artifact, bindings, eip712, packed, signatures
 from contracts.bindings import Call, Event, Limits, Quote, Roles
 
 CHAIN_ID = 131277322940537  # eth-tester's own
@@ -145,6 +145,7 @@ class Programme:
         nonce: int = 0,
         deadline: int = FOREVER,
         by: Person | None = None,
+        short: bool = False,
     ) -> bytes:
         act: dict[str, Any] = {
             "holder": holder.address,
@@ -154,15 +155,22 @@ class Programme:
             "deadline": deadline,
         }
         signature = (by or holder).sign(eip712.send_digest(self.separator, **act))
-        return bindings.points_send(**act, signature=signature)
+        return (packed.send if short else bindings.points_send)(**act, signature=signature)
 
     def redeem_call(
-        self, holder: Person, amount: int, *, order: bytes = ROOT, nonce: int = 0, deadline: int = FOREVER
+        self,
+        holder: Person,
+        amount: int,
+        *,
+        order: bytes = ROOT,
+        nonce: int = 0,
+        deadline: int = FOREVER,
+        short: bool = False,
     ) -> bytes:
         act: dict[str, Any] = {"holder": holder.address, "amount": amount, "order": order}
         act |= {"nonce": nonce, "deadline": deadline}
         signature = holder.sign(eip712.redeem_digest(self.separator, **act))
-        return bindings.points_redeem(**act, signature=signature)
+        return (packed.redeem if short else bindings.points_redeem)(**act, signature=signature)
 
     def balance(self, holder: Person) -> int:
         answer = self.chain.ask(self.address, bindings.points_balance_of(account=holder.address))
@@ -280,6 +288,7 @@ class World:
         minimum: int = 0,
         nonce: int = 0,
         deadline: int = FOREVER,
+        short: bool = False,
     ) -> bytes:
         act: dict[str, Any] = {
             "holder": holder.address,
@@ -290,10 +299,19 @@ class World:
             "deadline": deadline,
         }
         signature = holder.sign(eip712.swap_digest(from_.separator, **act))
-        return bindings.exchange_swap(from_=from_.address, **act, signature=signature)
+        encode_call = packed.swap if short else bindings.exchange_swap
+        return encode_call(from_=from_.address, **act, signature=signature)
 
     def give_call(
-        self, programme: Programme, holder: Person, amount: int, charity: bytes, *, campaign: int = 0, nonce: int = 0
+        self,
+        programme: Programme,
+        holder: Person,
+        amount: int,
+        charity: bytes,
+        *,
+        campaign: int = 0,
+        nonce: int = 0,
+        short: bool = False,
     ) -> bytes:
         act: dict[str, Any] = {
             "holder": holder.address,
@@ -304,7 +322,8 @@ class World:
             "deadline": FOREVER,
         }
         signature = holder.sign(eip712.give_digest(programme.separator, **act))
-        return bindings.exchange_give(programme=programme.address, **act, signature=signature)
+        encode_call = packed.give if short else bindings.exchange_give
+        return encode_call(programme=programme.address, **act, signature=signature)
 
     def charity(self, name: str) -> Person:
         one = person(name)
@@ -312,9 +331,10 @@ class World:
         self.chain.do(self.exchange, bindings.exchange_register_charity(charity=one.address, name=title))
         return one
 
-    def bundled(self, *calls: tuple[bytes, bytes], gas: int = 300_000, sender: int = 0) -> list[Event]:
-        packed = [Call(target, gas, data) for target, data in calls]
-        return self.chain.do(self.bundle, bindings.bundle_execute(calls=packed), sender=sender)
+    def bundled(self, *calls: tuple[bytes, bytes], gas: int = 250_000, sender: int = 0) -> list[Event]:
+        return self.chain.do(
+            self.bundle, packed.execute([Call(target, gas, data) for target, data in calls]), sender=sender
+        )
 
 
 def make_world(max_fee_bps: int = 500) -> World:

@@ -23,4 +23,11 @@ interface IBundle {
 
     /// @return failures how many calls failed
     function execute(Call[] calldata calls) external returns (uint256 failures);
+
+    /// @notice `execute` with a third of the calldata. `calls` is one call after the other, without padding:
+    ///
+    ///     place of the target in `targets`, u8 | gas, u24 | length of the data, u24 | data
+    ///
+    /// A place that `targets` does not have and a call that is cut short revert the bundle.
+    function executePacked(address[] calldata targets, bytes calldata calls) external returns (uint256 failures);
 }

@@ -128,6 +128,11 @@ interface IExchange is IERC5267 {
         bytes calldata signature
     ) external returns (uint256 value);
 
+    /// @notice `swap` or `give` with a third of the calldata: after the selector 20 bytes of the programme that is swapped
+    /// or given from, then the intent as `IPoints.executePacked` lays it out, which is passed on as it is.
+    /// @return result what `swap` or `give` return
+    function executePacked() external returns (uint256 result);
+
     /// @notice Registers a charity under the address that will sign for its withdrawals. Append-only. Owner only.
     function registerCharity(address charity, bytes32 name) external;
 

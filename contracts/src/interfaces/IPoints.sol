@@ -41,8 +41,9 @@ interface IPoints is IERC20Metadata, IERC5267 {
 
     /// @notice `count` points entries of one signed batch, `total` base units in all, were minted.
     event Minted(uint32 indexed batch, bytes32 receiptsRoot, bytes32 entriesHash, uint256 total, uint256 count);
-    /// @notice `holder` sent points by the signed intent with digest `intent`.
-    event Sent(bytes32 indexed intent, address indexed holder, address indexed to, uint256 amount);
+    /// @notice `holder` sent points by the signed intent with digest `intent`. The token's `Transfer` just before it says
+    /// to whom and how many.
+    event Sent(bytes32 indexed intent, address indexed holder);
     /// @notice `holder` spent points at the merchant; `order` is the merchant's salted reference.
     event Redeemed(bytes32 indexed intent, address indexed holder, bytes32 indexed order, uint256 amount);
     /// @notice `holder` gave up `nonce`: an intent that carries it can no longer take effect.
@@ -68,6 +69,8 @@ interface IPoints is IERC20Metadata, IERC5267 {
     error ZeroAmount();
     /// @notice Only the exchange named at construction may call this.
     error OnlyExchange(address caller);
+    /// @notice There is no packed intent of this kind.
+    error UnknownKind(uint256 kind);
 
     /// @notice Mints one batch, signed by the issuer. Whoever relays it has no power over it.
     /// @param batch the next batch number, from 1; a batch takes effect at most once however often it is sent.
@@ -90,35 +93,25 @@ interface IPoints is IERC20Metadata, IERC5267 {
         bytes calldata signature
     ) external;
 
+    /// @notice Any intent with a third of the calldata: after the selector its fields without padding, then the
+    /// signature, which is the rest.
+    ///
+    ///     kind, 1 byte | holder, 20 | amount, 12 | nonce, 5 | deadline, 5 | what the kind needs | signature
+    ///
+    ///     kind 0  Send     to, 20
+    ///     kind 1  Redeem   order, 32
+    ///     kind 2  Swap     into, 20 | minimum, 12      exchange only: burns, the first leg of a swap
+    ///     kind 3  Give     charity, 20 | campaign, 4   exchange only: burns, the points leg of a gift
+    /// @return intent the EIP-712 digest that was signed
+    function executePacked() external returns (bytes32 intent);
+
     /// @notice Gives up a nonce, by the holder's own transaction.
     function cancelNonce(uint40 nonce) external;
 
-    /// @notice First leg of a swap: burns by the holder's signed `Swap`. Exchange only.
-    /// @return intent the EIP-712 digest that was signed
-    function burnForSwap(
-        address holder,
-        uint96 amount,
-        address into,
-        uint96 minimum,
-        uint40 nonce,
-        uint40 deadline,
-        bytes calldata signature
-    ) external returns (bytes32 intent);
-
     /// @notice Last leg of a swap: mints what the programme's margin was paid for. Exchange only.
     /// Bounded by the supply cap; not by the bucket, for every base unit here was paid for at the ask.
-    function mintForSwap(address holder, uint96 amount) external;
-
-    /// @notice The points leg of a gift: burns by the holder's signed `Give`. Exchange only.
-    function burnForGift(
-        address holder,
-        uint96 amount,
-        address charity,
-        uint32 campaign,
-        uint40 nonce,
-        uint40 deadline,
-        bytes calldata signature
-    ) external returns (bytes32 intent);
+    /// @return supply base units in existence afterwards
+    function mintForSwap(address holder, uint96 amount) external returns (uint256 supply);
 
     function owner() external view returns (address);
     function issuer() external view returns (address);

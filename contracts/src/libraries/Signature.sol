@@ -12,17 +12,23 @@ library Signature {
 
     function isValid(address signer, bytes32 digest, bytes calldata signature) internal pure returns (bool) {
         if (signature.length == 0) return false;
-        if (uint8(signature[0]) == ECDSA) return _isEcdsa(signer, digest, signature[1:]);
+        if (uint8(signature[0]) == ECDSA) return _isEcdsa(signer, digest, signature);
         return false;
     }
 
     function _isEcdsa(address signer, bytes32 digest, bytes calldata signature) private pure returns (bool) {
-        if (signature.length != 64) return false;
-        bytes32 r = bytes32(signature[:32]);
-        uint256 vs = uint256(bytes32(signature[32:]));
+        if (signature.length != 65) return false;
+        bytes32 r;
+        uint256 vs;
+        assembly ("memory-safe") {
+            r := calldataload(add(signature.offset, 1))
+            vs := calldataload(add(signature.offset, 33))
+        }
         uint256 s = vs & uint256(type(int256).max);
         if (s > HALF_ORDER) return false;
-        address recovered = ecrecover(digest, uint8((vs >> 255) + 27), r, bytes32(s));
-        return recovered == signer && recovered != address(0);
+        unchecked {
+            address recovered = ecrecover(digest, uint8((vs >> 255) + 27), r, bytes32(s));
+            return recovered == signer && recovered != address(0);
+        }
     }
 }
