@@ -87,6 +87,19 @@ def status(data: Data = environment.DEFAULT_DATA) -> None:
     asyncio.run(show(_settings(data), console))
 
 
+@app.command("verify-code")
+def verify_code(
+    address: Annotated[str, typer.Argument(help="A contract's address.")],
+    rpc: Annotated[str, typer.Option(help="URL of a node.", envvar="POINTS_RPC_URL")] = "http://127.0.0.1:8545",
+) -> None:
+    """Compare the code at ADDRESS with this build: exit 0 if equal, 1 if different, 2 if it could not be checked."""
+    from scripts import verify_code
+
+    verdict = asyncio.run(verify_code.verify(rpc, address))
+    verify_code.show(verdict, console)
+    raise typer.Exit(0 if verdict.contract else 1)
+
+
 @replay_app.command("complete-journey")
 def complete_journey(
     data: Data = environment.DEFAULT_DATA,
