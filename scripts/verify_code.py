@@ -1,9 +1,9 @@
 """Says which of our contracts the code at an address is, so that nobody needs to trust whoever deployed it.
 
 The deployed code is compared, byte by byte, with what the committed artifacts say the compiler made. Immutables are
-masked: the compiler leaves zeros where the constructor writes them, so they cannot be compared, and are shown instead,
-each with the getters that answer the same now, one of which is mostly its name. An immutable that stands in several places must be the same in all of them,
-which is what every constructor does and no tampering by halves would.
+masked: the compiler leaves zeros where the constructor writes them, so they cannot be compared. They are shown instead,
+each with the getters that answer the same now, one of which is mostly its name. An immutable that stands in several
+places must be the same in all of them, which is what every constructor does and no tampering by halves would.
 """
 
 from __future__ import annotations
@@ -146,7 +146,7 @@ def show(verdict: Verdict, console: Console) -> None:
     if not verdict.immutables:
         return
     table = Table(title="Immutables, set at construction", title_justify="left")
-    for name in ("#", "value", "as is now"):
+    for name in ("#", "value", "same as"):
         table.add_column(name, overflow="fold")
     for number, immutable in enumerate(verdict.immutables):
         getters = ", ".join(f"{name}()" for name in immutable.getters)
@@ -162,8 +162,5 @@ def _reading(word: bytes) -> str:
     if number < 2**160:
         return to_hex(word[-20:])
     text = word.rstrip(b"\0")
-    return (
-        repr(text.decode())
-        if len(text) < len(word) and text.isascii() and text.decode().isprintable()
-        else to_hex(word)
-    )
+    readable = len(text) < len(word) and text.isascii() and text.decode().isprintable()
+    return repr(text.decode()) if readable else to_hex(word)
