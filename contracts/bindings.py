@@ -1527,6 +1527,7 @@ ERRORS: Final[dict[bytes, tuple[str, list[str], list[str]]]] = {
     bytes.fromhex("63a6b527"): ("RecoveryNotDue", ["holder", "due"], ["address", "uint256"]),
     bytes.fromhex("7c781105"): ("RefundOutOfBounds", ["before", "granted", "taken"], ["uint256", "uint256", "uint256"]),
     bytes.fromhex("5274afe7"): ("SafeERC20FailedOperation", ["token"], ["address"]),
+    bytes.fromhex("96eab70d"): ("SameAccount", ["account"], ["address"]),
     bytes.fromhex("4b344b11"): ("SupplyCapExceeded", ["cap", "wanted"], ["uint256", "uint256"]),
     bytes.fromhex("39d659fb"): ("UnexpectedDeposit", ["wanted", "received"], ["uint256", "uint256"]),
     bytes.fromhex("25435c4e"): ("UnknownCampaign", ["campaign"], ["uint256"]),

@@ -2,9 +2,9 @@
 
 Pure, and the only file that knows what an event means. Invariants: every change of a balance becomes exactly one entry
 per side, with the kind that the semantic event of the same transaction claims for it (`Minted`, `Sent`, `Redeemed`,
-`Swapped`, `Given`, `Expired`, `ClawedBack`, `Recovered`, each of which follows its transfers); a transfer between holders
-that nothing claims was made by its holder's own transaction; an unclaimed mint or burn, an unknown event or a contradiction raises `Unprojectable`, for a
-guess would be a false ledger.
+`Swapped`, `Given`, `Expired`, `ClawedBack`, `Recovered`, each of which follows its transfers); a transfer between
+holders that nothing claims was made by its holder's own transaction; an unclaimed mint or burn, an unknown event or a
+contradiction raises `Unprojectable`, for a guess would be a false ledger.
 """
 
 from __future__ import annotations

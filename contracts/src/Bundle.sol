@@ -54,9 +54,9 @@ contract Bundle is IBundle {
         return false;
     }
 
-    /// @dev Calls with exactly `limit` gas: EIP-150 would silently hand over less when less than 64/63 of it is left, and a
-    /// relayer could make a good call fail by sending too little. Of what the call returns no more than a selector and
-    /// two words is copied, and all calls use the same memory.
+    /// @dev Calls with exactly `limit` gas: EIP-150 would silently hand over less when less than 64/63 of it is left,
+    /// and a relayer could make a good call fail by sending too little. Of what the call returns no more than a
+    /// selector and two words is copied, and all calls use the same memory.
     function _succeeds(uint256 index, address target, uint256 limit, bytes calldata data)
         private
         returns (bool success)

@@ -66,18 +66,20 @@ abstract contract Charities is Quotes {
         emit MatchSet(number, sponsor, ratio, pool, until);
     }
 
-    /// @dev Counts a gift to a campaign and lets its sponsor match it, as far as pool and margin go: a match never stands in
-    /// the way of the gift. It is bounded by the pool alone, not by the sponsor's daily cap.
+    /// @dev Counts a gift to a campaign and lets its sponsor match it, as far as pool and margin go: a match never
+    /// stands in the way of the gift. It is bounded by the pool alone, not by the sponsor's daily cap.
     function _raise(uint32 number, address charity, uint256 value) internal returns (address sponsor, uint256 matched) {
         Campaign storage campaign = _campaign[number];
         if (campaign.charity != charity) revert UnknownCampaign(number);
         if (block.timestamp > campaign.end) revert CampaignEnded(number, campaign.end);
         if (campaign.ratio != 0 && block.timestamp <= campaign.matchUntil) {
             sponsor = campaign.sponsor;
-            Position position = _members[sponsor].position;
+            Member storage payer = _members[sponsor];
+            Position position = payer.position;
             matched = _least(value * campaign.ratio / BPS, campaign.pool, position.margin());
             campaign.pool -= uint96(matched);
-            _move(sponsor, position, charity, matched, 0);
+            Member storage payee = _members[charity];
+            _move(sponsor, payer, position, payee, payee.position, matched, 0);
         }
         campaign.raised += uint96(value + matched); // values that were paid are below 2^96
     }

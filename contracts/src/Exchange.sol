@@ -12,8 +12,8 @@ import {Position} from "./types/Position.sol";
 import {Posted} from "./types/Posted.sol";
 
 /// @title The exchange, as `IExchange` describes it
-/// @dev The network's owner and guardian are in `Network`, settlement tokens in `Margins`, terms in `Quotes`, charities in
-/// `Charities`; here is what moves points: swaps and gifts.
+/// @dev The network's owner and guardian are in `Network`, settlement tokens in `Margins`, terms in `Quotes`, charities
+/// in `Charities`; here is what moves points: swaps and gifts.
 contract Exchange is Charities {
     /// @param maxFeeBps the network fee's bound, for ever; @param rpIdHash_ SHA-256 of the domain of the passkeys
     constructor(address settlementToken_, address owner_, uint16 maxFeeBps, bytes32 rpIdHash_)
@@ -62,7 +62,7 @@ contract Exchange is Charities {
         uint256 kind = Packed.uintAt(24, 1);
         uint256 amount = Packed.uintAt(45, 12);
         address counterparty = Packed.addressAt(67);
-        bytes memory intent = abi.encodePacked(IPoints.executePacked.selector, msg.data[24:]);
+        bytes memory intent = _passedOn();
         if (kind == Packed.SWAP) {
             return _swap(programme, Packed.addressAt(25), amount, counterparty, Packed.uintAt(87, 12), intent);
         }
@@ -72,75 +72,90 @@ contract Exchange is Charities {
         revert IPoints.UnknownKind(kind);
     }
 
-    /// @param intent the call of the token that burns by the holder's signature. It says the same as the other parameters.
-    function _swap(
-        address from,
-        address holder,
-        uint256 amount,
-        address into,
-        uint256 minimum,
-        bytes memory intent
-    ) private returns (uint256 out) {
+    /// @param intent the call of the token that burns by the holder's signature. It says the same as the other
+    /// parameters.
+    function _swap(address from, address holder, uint256 amount, address into, uint256 minimum, bytes memory intent)
+        private
+        returns (uint256 out)
+    {
+        Member storage buyer = _members[from];
+        Member storage seller = _members[into];
+        Position paying = buyer.position;
+        Position paid = seller.position;
         uint256 value;
         uint256 fee;
-        Position payer;
-        (out, value, fee, payer) = _price(from, into, amount);
+        (out, value, fee, paying) = _price(from, buyer, paying, into, seller, paid, amount);
         if (out < minimum) revert BelowMinimum(out, minimum);
-        _move(from, payer, into, value, fee);
-        bytes32 digest = _burn(from, intent);
-        IPoints(into).creditAgainstMargin(holder, uint96(out));
+        _move(from, buyer, paying, seller, paid, value, fee);
+        bytes32 digest = _ask(from, intent);
+        _ask(into, abi.encodeCall(IPoints.creditAgainstMargin, (holder, uint96(out))));
         emit Swapped(digest, from, into, value, fee);
     }
 
     /// @param intent as of `_swap`
-    function _give(
-        address programme,
-        uint256 amount,
-        address charity,
-        uint32 campaign,
-        bytes memory intent
-    ) private returns (uint256 value) {
-        Member storage member = _members[programme];
-        Position payer = member.position;
-        Posted posted = _standing(programme, payer, member);
+    function _give(address programme, uint256 amount, address charity, uint32 campaign, bytes memory intent)
+        private
+        returns (uint256 value)
+    {
+        Member storage giver = _members[programme];
+        Position paying = giver.position;
+        Posted posted = _standing(programme, paying, giver);
         value = posted.valueDown(amount);
         if (value == 0) revert WorthNothing();
-        if (!_members[charity].position.isCharity()) revert UnknownCharity(charity);
-        _move(programme, _counted(programme, payer, posted.cap(), value), charity, value, 0);
-        bytes32 digest = _burn(programme, intent);
+        Member storage taker = _members[charity];
+        Position paid = taker.position;
+        if (!paid.isCharity()) revert UnknownCharity(charity);
+        _move(programme, giver, _counted(programme, paying, posted.cap(), value), taker, paid, value, 0);
+        bytes32 digest = _ask(programme, intent);
         emit Given(digest, programme, charity, campaign, value);
         if (campaign == 0) return value;
         (address sponsor, uint256 matched) = _raise(campaign, charity, value);
         if (matched > 0) emit Matched(digest, campaign, sponsor, charity, matched);
     }
 
-    /// @dev Lets the token check and burn; its reason is passed on. `programme` has posted a quote, so it is a token that
-    /// our factory made: it answers with the digest or reverts.
-    function _burn(address programme, bytes memory intent) private returns (bytes32 digest) {
+    /// @dev The packed intent in calldata as a call of the token: everything behind the programme's address, after the
+    /// token's own selector.
+    function _passedOn() private pure returns (bytes memory intent) {
+        bytes4 selector = IPoints.executePacked.selector;
         assembly ("memory-safe") {
-            if iszero(call(gas(), programme, 0, add(intent, 0x20), mload(intent), 0, 0x20)) {
+            if lt(calldatasize(), 24) { revert(0, 0) }
+            let size := sub(calldatasize(), 20) // without the programme; its selector takes the place of ours
+            intent := mload(0x40)
+            mstore(intent, size)
+            mstore(add(intent, 0x20), selector)
+            calldatacopy(add(intent, 0x24), 24, sub(size, 4))
+            mstore(0x40, and(add(intent, add(size, 0x3f)), not(0x1f)))
+        }
+    }
+
+    /// @dev Lets a token do its part; the reason of a refusal is passed on. `programme` has posted a quote, so it is a
+    /// token that our factory made: there is code, and it answers with one word.
+    function _ask(address programme, bytes memory part) private returns (bytes32 answer) {
+        assembly ("memory-safe") {
+            if iszero(call(gas(), programme, 0, add(part, 0x20), mload(part), 0, 0x20)) {
                 let reason := mload(0x40)
                 returndatacopy(reason, 0, returndatasize())
                 revert(reason, returndatasize())
             }
-            digest := mload(0)
+            answer := mload(0)
         }
     }
 
     /// @dev The arithmetic of `IExchange`: value down, fee up, points down. Every rounding is against the holder.
-    /// `payer` is the position of `from` with the value counted, but not taken.
-    function _price(address from, address into, uint256 amount)
-        private
-        view
-        returns (uint256 out, uint256 value, uint256 fee, Position payer)
-    {
+    /// `counted` is the position of `from` with the value counted, but not taken.
+    function _price(
+        address from,
+        Member storage buyer,
+        Position paying,
+        address into,
+        Member storage seller,
+        Position paid,
+        uint256 amount
+    ) private view returns (uint256 out, uint256 value, uint256 fee, Position counted) {
         uint256 feeBps = _feeBps;
         if (block.timestamp < _pausedUntil) revert Paused(_pausedUntil);
-        Member storage buyer = _members[from];
-        payer = buyer.position;
-        Posted bought = _standing(from, payer, buyer);
-        Member storage seller = _members[into];
-        Posted sold = _standing(into, seller.position, seller);
+        Posted bought = _standing(from, paying, buyer);
+        Posted sold = _standing(into, paid, seller);
         if (!_arePartners(from, into)) revert NotPartners(from, into);
         value = bought.valueDown(amount);
         unchecked {
@@ -150,7 +165,7 @@ contract Exchange is Charities {
         }
         if (out == 0) revert WorthNothing();
         if (out > type(uint96).max) revert IPoints.SupplyCapExceeded(type(uint96).max, out);
-        payer = _counted(from, payer, bought.cap(), value);
+        counted = _counted(from, paying, bought.cap(), value);
     }
 
     /// @inheritdoc IExchange
@@ -159,9 +174,11 @@ contract Exchange is Charities {
         view
         returns (uint256 out, uint256 value, uint256 fee)
     {
-        Position payer;
-        (out, value, fee, payer) = _price(from, into, amount);
-        _checkMargin(from, payer, value);
+        Member storage buyer = _members[from];
+        Member storage seller = _members[into];
+        Position counted;
+        (out, value, fee, counted) = _price(from, buyer, buyer.position, into, seller, seller.position, amount);
+        _checkMargin(from, counted, value);
         uint256 supply = IPoints(into).totalSupply() + out;
         uint256 supplyCap = IPoints(into).limits().supplyCap;
         if (supply > supplyCap) revert IPoints.SupplyCapExceeded(supplyCap, supply);

@@ -54,8 +54,8 @@ abstract contract Issuing is Ledger {
         emit Minted(batch, receiptsRoot, entriesHash, total, count);
     }
 
-    /// @dev Balances may pass 96 bits on the way, into the fields above; `_issue` then finds the total above the bucket and
-    /// everything is undone. `total` itself cannot overflow: calldata is far shorter than 2^160 words.
+    /// @dev Balances may pass 96 bits on the way, into the fields above; `_issue` then finds the total above the bucket
+    /// and everything is undone. `total` itself cannot overflow: calldata is far shorter than 2^160 words.
     function _mintEntries(bytes calldata entries, uint256 entryCap) private returns (uint256 total) {
         uint256 today = _today();
         uint256 surelyAlive = _surelyAlive();
@@ -98,7 +98,7 @@ abstract contract Issuing is Ledger {
         if (msg.sender != exchange) revert OnlyExchange(msg.sender);
         Holding storage holding = _holdings[holder];
         Account account = holding.account;
-        if (_isOld(account)) account = _living(holder, account);
+        if (account.balance() != 0 && _isOld(account)) account = _living(holder, account);
         holding.account = account.active(_today()).credited(amount);
         Issuance issuance = _issuance;
         unchecked {
@@ -157,8 +157,8 @@ abstract contract Issuing is Ledger {
         emit ClawedBack(batch, holder, purchase, index, burned, wanted - burned);
     }
 
-    /// @dev Lets an act pass if the merchant calls or signed it: the owner or the issuer. Only for acts that are harmless
-    /// to repeat.
+    /// @dev Lets an act pass if the merchant calls or signed it: the owner or the issuer. Only for acts that are
+    /// harmless to repeat.
     function _checkMerchant(bytes32 act, bytes calldata signature) private view {
         if (signature.length == 0) {
             if (msg.sender != owner && msg.sender != issuer) revert InvalidSignature(owner);
@@ -174,9 +174,7 @@ abstract contract Issuing is Ledger {
 
     /// @inheritdoc IPoints
     function setLimits(Limits calldata wanted, uint40 nonce, uint40 deadline, bytes calldata signature) external {
-        bytes32 act = Acts.limits(
-            wanted.supplyCap, wanted.entryCap, wanted.bucket, wanted.refill, nonce, deadline
-        );
+        bytes32 act = Acts.limits(wanted.supplyCap, wanted.entryCap, wanted.bucket, wanted.refill, nonce, deadline);
         _authoriseOwner(act, nonce, deadline, signature);
         Bounds memory bounds = _currentBounds();
         _settleBucket(bounds);

@@ -60,7 +60,8 @@ abstract contract Margins is Network, Signed {
         SafeERC20.safeTransferFrom(IERC20(settlementToken), msg.sender, address(this), amount);
         uint256 received = IERC20(settlementToken).balanceOf(address(this)) - before;
         if (received != amount) revert UnexpectedDeposit(amount, received);
-        _credit(account, amount);
+        Member storage member = _members[account];
+        member.position = member.position.credited(amount);
         emit Deposited(account, msg.sender, amount);
     }
 
@@ -131,22 +132,33 @@ abstract contract Margins is Network, Signed {
 
     /* FROM ONE TO ANOTHER */
 
-    /// @dev The only way from one margin to others. `value` leaves one, and arrives: `fee` of it at the network's account,
-    /// the rest at `into`. The sum of all margins is therefore what it was. Each position is read after the one before it was
-    /// written: they may be the same.
-    /// @param payer the position of `from` as it will be, but for the value that leaves it
-    function _move(address from, Position payer, address into, uint256 value, uint256 fee) internal {
-        _checkMargin(from, payer, value);
-        _members[from].position = payer.debited(value);
-        unchecked {
-            _credit(into, value - fee); // a fee is a part of its value
+    /// @dev The only way from one margin to others. `value` leaves one, and arrives: `fee` of it at the network's
+    /// account, the rest at `payee`. The sum of all margins is therefore what it was.
+    /// @param paying the position of the payer `from` as it will be, but for the value that leaves it
+    /// @param paid the position of the payee, who is another
+    function _move(
+        address from,
+        Member storage payer,
+        Position paying,
+        Member storage payee,
+        Position paid,
+        uint256 value,
+        uint256 fee
+    ) internal {
+        bool same;
+        assembly ("memory-safe") {
+            same := eq(payer.slot, payee.slot)
         }
-        if (fee > 0) _credit(_feeAccount, fee);
-    }
-
-    function _credit(address account, uint256 value) private {
-        Member storage member = _members[account];
-        member.position = member.position.credited(value);
+        if (same) revert SameAccount(from);
+        _checkMargin(from, paying, value);
+        payer.position = paying.debited(value);
+        unchecked {
+            payee.position = paid.credited(value - fee); // a fee is a part of its value
+        }
+        if (fee > 0) {
+            Member storage network = _members[_feeAccount]; // may be either of them: read after they were written
+            network.position = network.position.credited(fee);
+        }
     }
 
     /// @dev `position` with `value` counted as leaving today, if the daily `cap` has room for it.

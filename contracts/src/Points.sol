@@ -13,8 +13,8 @@ import {Packed} from "./libraries/Packed.sol";
 import {Account} from "./types/Account.sol";
 
 /// @title Points, as `IPoints` describes them
-/// @dev Balances and expiry are in `Ledger`, minting, refunds and terms in `Issuing`; here is what holders sign, and what
-/// may be done for one who lost the key.
+/// @dev Balances and expiry are in `Ledger`, minting, refunds and terms in `Issuing`; here is what holders sign, and
+/// what may be done for one who lost the key.
 contract Points is Issuing {
     struct Recovery {
         address to;

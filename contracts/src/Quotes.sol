@@ -64,11 +64,14 @@ abstract contract Quotes is Margins {
         view
         returns (Posted posted)
     {
-        posted = _inForce(programme, position, member);
-        if (block.timestamp > posted.until()) {
-            if (!_isProgramme(programme)) revert UnknownProgramme(programme);
-            revert QuoteExpired(programme, posted.until());
-        }
+        posted = member.posted;
+        if (position.hasAnnounced()) posted = _inForce(programme, position, member);
+        if (block.timestamp > posted.until()) _refuse(programme, posted.until());
+    }
+
+    function _refuse(address programme, uint256 until) private view {
+        if (!_isProgramme(programme)) revert UnknownProgramme(programme);
+        revert QuoteExpired(programme, until);
     }
 
     function _inForce(address programme, Position position, Member storage member) internal view returns (Posted) {
@@ -83,9 +86,11 @@ abstract contract Quotes is Margins {
         return _consents[_pair(from, into)] == BOTH;
     }
 
+    /// @dev The same for both orders.
     function _pair(address a, address b) private pure returns (bytes32) {
-        (address low, address high) = a < b ? (a, b) : (b, a);
-        return EfficientHashLib.hash(uint256(uint160(low)), uint160(high));
+        uint256 one = uint160(a);
+        uint256 other = uint160(b);
+        return one < other ? EfficientHashLib.hash(one, other) : EfficientHashLib.hash(other, one);
     }
 
     /* VIEWS */

@@ -28,13 +28,15 @@ abstract contract Signed is Domain, ISigned {
         view
         returns (bool)
     {
-        if (signature.length == 0) return false;
         uint256 scheme;
         assembly ("memory-safe") {
             scheme := byte(0, calldataload(signature.offset))
         }
         if (scheme == ECDSA) return Signature.isEcdsa(signer, digest, signature);
-        if (scheme == PASSKEY) return hasPasskeys && Passkey.isValid(signer, digest, signature[1:], rpIdHash, verified);
+        if (signature.length == 0) return false; // the byte was not the signature's
+        if (scheme == PASSKEY) {
+            return hasPasskeys && Passkey.isValid(signer, digest, signature[1:], rpIdHash, verified);
+        }
         if (scheme == CONTRACT) return Signature.isContracts(signer, digest, signature[1:]);
         return false;
     }

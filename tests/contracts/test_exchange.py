@@ -49,7 +49,8 @@ def test_an_owner_acts_by_its_own_transaction_with_an_empty_signature(world: Wor
     salt, limits = bytes(32), bindings.Limits(1, 1, 1, 1)
     roles = bindings.Roles(chain.account(2), chain.account(3))
     (created,) = chain.do(
-        world.factory, bindings.factory_create(name=NAME, symbol=NAME, roles=roles, limits=limits, terms=LASTING, salt=salt)
+        world.factory,
+        bindings.factory_create(name=NAME, symbol=NAME, roles=roles, limits=limits, terms=LASTING, salt=salt),
     )
     assert isinstance(created, bindings.ProgrammeCreated)
     call = bindings.exchange_set_quote(
@@ -204,9 +205,7 @@ def test_a_charity_is_paid_out_at_one_address_that_changes_in_fourteen_days(worl
     assert pay(vault) == f"NotPayout(charity=0x{charity.address.hex()}, to=0x{vault.hex()})"
     assert pay(charity.address) is None
     call = world.payout_call(charity, vault)
-    assert world.chain.do(world.exchange, call) == [
-        PayoutSet(charity.address, vault, world.chain.now - 1 + 14 * DAY)
-    ]
+    assert world.chain.do(world.exchange, call) == [PayoutSet(charity.address, vault, world.chain.now - 1 + 14 * DAY)]
     with pytest.raises(Refused, match="InvalidNonce"):
         world.chain.do(world.exchange, call)
     assert pay(charity.address) is None
@@ -473,10 +472,16 @@ def test_the_guardian_pauses_the_minting_of_one_programme(world: World, grocer: 
 def match_call(
     world: World, sponsor: bytes, signer: Person, *, ratio: int, pool: int, until: int = FOREVER, campaign: int = 1
 ) -> bytes:
-    terms = {"campaign": campaign, "ratio": ratio, "pool": pool, "until": until, "nonce": world.nonce(sponsor)}
+    terms: dict[str, int] = {
+        "campaign": campaign,
+        "ratio": ratio,
+        "pool": pool,
+        "until": until,
+        "nonce": world.nonce(sponsor),
+    }
     signature = signer.sign(eip712.match_digest(world.separator, sponsor=sponsor, **terms))
     terms["number"] = terms.pop("campaign")
-    return bindings.exchange_set_match(**terms, signature=signature)  # type: ignore[arg-type]
+    return bindings.exchange_set_match(**terms, signature=signature)
 
 
 def test_a_sponsor_matches_gifts_as_far_as_its_pool_and_margin_go(world: World) -> None:
@@ -539,10 +544,22 @@ def test_a_match_is_its_sponsors_and_the_network_names_who_that_is(world: World,
     assert terms() == (bytes(20), 0, 0, 0)
 
 
-def test_a_programme_that_is_its_own_charity_gains_nothing(world: World) -> None:
+def test_a_programme_that_is_a_charity_cannot_give_to_itself(world: World) -> None:
     grocer = world.trading("Grocer", bid=PRICE, ask=PRICE, margin=1_000)
     call = bindings.exchange_register_charity(charity=grocer.address, name=NAME)
     world.chain.do(world.exchange, call)
     grocer.mint((ANNA, 100))
-    world.chain.do(world.exchange, world.give_call(grocer, ANNA, 40, grocer.address))
+    with pytest.raises(Refused, match=rf"SameAccount\(account=0x{grocer.address.hex()}\)"):
+        world.chain.do(world.exchange, world.give_call(grocer, ANNA, 40, grocer.address))
     assert world.margin(grocer.address) == world.held() == 1_000
+
+
+def test_the_fee_account_may_be_one_that_swaps(world: World) -> None:
+    one, other = world.trading("One", bid=PRICE, ask=PRICE, margin=1_000), world.trading("Two", bid=PRICE, ask=PRICE)
+    world.partners(one, other)
+    one.mint((ANNA, 100))
+    for nonce, account in enumerate((one.address, other.address)):
+        world.chain.do(world.exchange, bindings.exchange_set_fee(fee_bps=500, account=account))
+        world.chain.do(world.exchange, world.swap_call(one, other, ANNA, 40, nonce=nonce))
+        assert world.margin(one.address) + world.margin(other.address) == world.held() == 1_000
+    assert world.margin(one.address) == 1_000 - 38 - 40

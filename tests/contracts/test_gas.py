@@ -1,4 +1,8 @@
-"""What each act costs in a full batch, bounded: the transaction's gas divided by its acts. `pytest -s` shows it."""
+"""What each act costs in a full batch, bounded: the transaction's gas divided by its acts. `pytest -s` shows it.
+
+Of the first 4,096 batches each takes a new slot for its receipts' root, later ones an old one: a mint is shown and
+bounded as in the long run.
+"""
 
 from __future__ import annotations
 
@@ -26,10 +30,13 @@ def shops(world: World) -> tuple[Programme, Programme]:
     return grocer, florist
 
 
-def within(world: World, what: str, acts: int, most: int) -> None:
-    each = world.chain.gas_used / acts
+NEW_ROOT = 22_100 - 5_000
+
+
+def within(world: World, what: str, acts: int, most: int, *, less: int = 0) -> None:
+    each = (world.chain.gas_used - less) / acts
     sys.stdout.write(f"{what:<24}{each:>12,.0f}{most:>12,}\n")
-    #assert each <= most
+    assert each <= most
 
 
 def bundled(world: World, *calls: tuple[bytes, bytes]) -> None:
@@ -40,9 +47,9 @@ def test_acts_stay_within_their_gas(world: World, shops: tuple[Programme, Progra
     grocer, florist = shops
     token, exchange, charity = grocer.address, world.exchange, world.charity("Kids").address
     grocer.mint(*((holder, 10_000) for holder in HOLDERS))
-    within(world, "mint, new holder", 200, 24_900)
+    within(world, "mint, new holder", 200, 24_900, less=NEW_ROOT)
     grocer.mint(*((holder, 10_000) for holder in HOLDERS))
-    within(world, "mint, known holder", 200, 7_700)
+    within(world, "mint, known holder", 200, 7_700, less=NEW_ROOT)
 
     def send(one: int, to: bytes, nonce: int) -> tuple[bytes, bytes]:
         return token, grocer.send_call(ACTING[one], to, AMOUNT, nonce=nonce, deadline=NEXT_YEAR, short=True)
@@ -59,13 +66,13 @@ def test_acts_stay_within_their_gas(world: World, shops: tuple[Programme, Progra
         ),
     )
     within(world, "redeem", 100, 17_500)
-    for nonce, (what, most) in enumerate([("swap, new holder", 46_000), ("swap, known holder", 29_000)], 3):
+    for nonce, (what, most) in enumerate([("swap, new holder", 46_400), ("swap, known holder", 29_400)], 3):
         swaps = (
             world.swap_call(grocer, florist, one, AMOUNT, minimum=1_200, nonce=nonce, deadline=NEXT_YEAR, short=True)
             for one in ACTING
         )
         bundled(world, *((exchange, swap) for swap in swaps))
         within(world, what, 100, most)
-    gifts = (world.give_call(grocer, one, AMOUNT, charity, nonce=5, short=True) for one in ACTING)
+    gifts = (world.give_call(grocer, one, AMOUNT, charity, nonce=5, deadline=NEXT_YEAR, short=True) for one in ACTING)
     bundled(world, *((exchange, gift) for gift in gifts))
-    within(world, "give", 100, 20_000)
+    within(world, "give", 100, 20_100)

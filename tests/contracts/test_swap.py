@@ -55,6 +55,25 @@ def test_a_swap_burns_pays_and_mints(world: World, pair: tuple[Programme, Progra
     assert (world.margin(grocer.address), world.margin(florist.address), world.held()) == (9_798, 202, 10_000)
 
 
+def test_a_packed_swap_and_gift_do_what_the_plain_ones_do(world: World, pair: tuple[Programme, Programme]) -> None:
+    grocer, florist = pair
+    charity = world.charity("Kids").address
+    for plain, short in (
+        [world.swap_call(grocer, florist, ANNA, 101, minimum=40, short=short) for short in (False, True)],
+        [world.give_call(grocer, ANNA, 40, charity, short=short) for short in (False, True)],
+    ):
+        before = world.chain.tester.take_snapshot()
+        events = world.chain.do(world.exchange, plain)
+        world.chain.tester.revert_to_snapshot(before)
+        result = world.chain.ask(world.exchange, short)
+        assert result == world.chain.ask(world.exchange, plain)
+        assert world.chain.do(world.exchange, short) == events
+        world.chain.tester.revert_to_snapshot(before)
+        for cut in (short[:4], short[:23], short[:24], short[:60], short[:-1], short[:24] + b"\0" + short[25:]):
+            with pytest.raises(Refused):
+                world.chain.do(world.exchange, cut)
+
+
 def test_the_network_fee_is_rounded_up_and_credited_to_its_account(
     world: World, pair: tuple[Programme, Programme]
 ) -> None:

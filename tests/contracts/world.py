@@ -326,6 +326,7 @@ class World:
         *,
         campaign: int = 0,
         nonce: int = 0,
+        deadline: int = FOREVER,
         short: bool = False,
     ) -> bytes:
         act: dict[str, Any] = {
@@ -334,7 +335,7 @@ class World:
             "charity": charity,
             "campaign": campaign,
             "nonce": nonce,
-            "deadline": FOREVER,
+            "deadline": deadline,
         }
         signature = holder.sign(eip712.give_digest(programme.separator, **act))
         encode_call = packed.give if short else bindings.exchange_give

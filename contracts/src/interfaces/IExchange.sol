@@ -15,8 +15,8 @@ import {ISigned} from "./ISigned.sol";
 ///
 /// Accounts are addresses: a programme's token, a charity's key, or any ordinary address. A programme's account is
 /// governed by the programme's `owner()`, every other one by the address itself. An owner acts by its own transaction
-/// with an empty signature, or by a signature over the act, relayed by anyone. Signatures are as `ISigned` says, in this
-/// exchange's domain, over:
+/// with an empty signature, or by a signature over the act, relayed by anyone. Signatures are as `ISigned` says, in
+/// this exchange's domain, over:
 ///
 ///     Quote(address programme,uint64 bid,uint64 ask,uint40 until,uint88 cap,uint64 nonce)
 ///     Partner(address programme,address partner,bool allowed,uint64 nonce)
@@ -24,18 +24,20 @@ import {ISigned} from "./ISigned.sol";
 ///     Payout(address charity,address payout,uint64 nonce)
 ///     Match(address sponsor,uint32 campaign,uint32 ratio,uint96 pool,uint40 until,uint64 nonce)
 ///
-/// A passkey must have verified who is present. `nonce` is the account's `nonceOf`, strictly sequential, so that an older quote never overrides a newer one. It is
-/// the same counter for every act of the account, signed or not.
+/// A passkey must have verified who is present. `nonce` is the account's `nonceOf`, strictly sequential, so that an
+/// older quote never overrides a newer one. It is the same counter for every act of the account, signed or not.
 ///
-/// What could surprise a holder waits. A quote that is worse in anything than the one in force (a lower bid, a higher ask,
-/// an earlier end, a lower cap) takes effect 24 hours later, a better one at once; a programme's withdrawal is announced
-/// 7 days before, so that holders can leave first; a charity is paid out to one address, which changes in 14 days. Charities
-/// and ordinary accounts, who owe nobody anything, withdraw at once. Closing a pair is at once, too: it only ends trade.
+/// What could surprise a holder waits. A quote that is worse in anything than the one in force (a lower bid, a higher
+/// ask, an earlier end, a lower cap) takes effect 24 hours later, a better one at once; a programme's withdrawal is
+/// announced 7 days before, so that holders can leave first; a charity is paid out to one address, which changes in 14
+/// days. Charities and ordinary accounts, who owe nobody anything, withdraw at once. Closing a pair is at once, too: it
+/// only ends trade.
 ///
-/// The guardian may pause swaps here and minting in each programme (`IPoints.pause`), for at most 72 hours, and then not for
-/// another 72. Nothing else can be paused: who holds points or margin can always leave.
+/// The guardian may pause swaps here and minting in each programme (`IPoints.pause`), for at most 72 hours, and then
+/// not for another 72. Nothing else can be paused: who holds points or margin can always leave.
 interface IExchange is ISigned {
-    /// @notice What a programme pays (`bid`) and charges (`ask`) per base unit of points, in settlement base units x 1e9.
+    /// @notice What a programme pays (`bid`) and charges (`ask`) per base unit of points, in settlement base units x
+    /// 1e9.
     /// @param until Unix time after which the quote is void
     /// @param cap most settlement base units that may leave the margin by swaps and gifts in one day (UTC)
     struct Quote {
@@ -49,19 +51,13 @@ interface IExchange is ISigned {
     event PartnerSet(address indexed programme, address indexed partner, bool allowed);
     event Deposited(address indexed account, address indexed from, uint256 amount);
     event Withdrawn(address indexed account, address indexed to, uint256 amount);
-    /// @notice The margin of `from` paid `value`; `into` received `value - fee`; the fee account received `fee`. The last
-    /// `Transfer` of each token before it says whose points were swapped, how many, and for how many.
-    event Swapped(
-        bytes32 indexed intent, address indexed from, address indexed into, uint256 value, uint256 fee
-    );
-    /// @notice The margin of `programme` paid `value` to `charity`; `campaign` 0 is a gift outside any campaign. The token's
-    /// last `Transfer` before it says whose points were given, and how many.
+    /// @notice The margin of `from` paid `value`; `into` received `value - fee`; the fee account received `fee`. The
+    /// last `Transfer` of each token before it says whose points were swapped, how many, and for how many.
+    event Swapped(bytes32 indexed intent, address indexed from, address indexed into, uint256 value, uint256 fee);
+    /// @notice The margin of `programme` paid `value` to `charity`; `campaign` 0 is a gift outside any campaign. The
+    /// token's last `Transfer` before it says whose points were given, and how many.
     event Given(
-        bytes32 indexed intent,
-        address indexed programme,
-        address indexed charity,
-        uint256 campaign,
-        uint256 value
+        bytes32 indexed intent, address indexed programme, address indexed charity, uint256 campaign, uint256 value
     );
     /// @notice `sponsor` paid `value` more to `charity` for the gift by `intent`.
     event Matched(
@@ -73,10 +69,9 @@ interface IExchange is ISigned {
     event PayoutSet(address indexed charity, address indexed payout, uint256 effective);
     /// @notice `sponsor` may now match gifts to the campaign; an earlier sponsor's match has ended.
     event SponsorNamed(uint256 indexed campaign, address indexed sponsor);
-    /// @notice Until Unix second `until` gifts are matched with `ratio` basis points of their value, `pool` in all at most.
-    event MatchSet(
-        uint256 indexed campaign, address indexed sponsor, uint256 ratio, uint256 pool, uint256 until
-    );
+    /// @notice Until Unix second `until` gifts are matched with `ratio` basis points of their value, `pool` in all at
+    /// most.
+    event MatchSet(uint256 indexed campaign, address indexed sponsor, uint256 ratio, uint256 pool, uint256 until);
     event GuardianSet(address indexed guardian);
     /// @notice Swapping is paused until this Unix second; a pause has ended early if it is now.
     event PauseSet(uint256 until);
@@ -105,6 +100,8 @@ interface IExchange is ISigned {
     error QuoteExpired(address programme, uint256 until);
     /// @notice The pair has not been opened by both programmes.
     error NotPartners(address from, address into);
+    /// @notice An account cannot give to itself.
+    error SameAccount(address account);
     error MarginTooLow(address account, uint256 margin, uint256 wanted);
     error DailyCapExceeded(address account, uint256 left, uint256 wanted);
     /// @notice The swap would give less than the holder's signed minimum.
@@ -122,8 +119,8 @@ interface IExchange is ISigned {
     error UnexpectedDeposit(uint256 wanted, uint256 received);
 
     /// @notice Posts a programme's quote. `signature` is the owner's over `Quote`, or empty if the owner calls.
-    /// At once if no quote is in force or nothing is worse than in the one that is; else in 24 hours, until when the one in
-    /// force stays. Either way it replaces a quote that was announced and is not in force yet.
+    /// At once if no quote is in force or nothing is worse than in the one that is; else in 24 hours, until when the
+    /// one in force stays. Either way it replaces a quote that was announced and is not in force yet.
     function setQuote(address programme, Quote calldata quote, uint64 nonce, bytes calldata signature) external;
 
     /// @notice Opens or closes one direction of consent; a pair trades when both directions are open.
@@ -141,8 +138,8 @@ interface IExchange is ISigned {
     /// @notice Pays what the programme announced, or what is left of its margin. Anybody may.
     function completeWithdrawal(address programme) external;
 
-    /// @notice Changes the address that the charity is paid out to, in 14 days, in place of an earlier change that has not
-    /// come yet. By the charity. At first it is the charity's own.
+    /// @notice Changes the address that the charity is paid out to, in 14 days, in place of an earlier change that has
+    /// not come yet. By the charity. At first it is the charity's own.
     function setPayout(address charity, address payout, uint64 nonce, bytes calldata signature) external;
 
     /// @notice Swaps `amount` of `from` into at least `minimum` of `into`, by the holder's intent signed for `from`.
@@ -169,8 +166,8 @@ interface IExchange is ISigned {
         bytes calldata signature
     ) external returns (uint256 value);
 
-    /// @notice `swap` or `give` with a third of the calldata: after the selector 20 bytes of the programme that is swapped
-    /// or given from, then the intent as `IPoints.executePacked` lays it out, which is passed on as it is.
+    /// @notice `swap` or `give` with a third of the calldata: after the selector 20 bytes of the programme that is
+    /// swapped or given from, then the intent as `IPoints.executePacked` lays it out, which is passed on as it is.
     /// @return result what `swap` or `give` return
     function executePacked() external returns (uint256 result);
 
@@ -183,9 +180,10 @@ interface IExchange is ISigned {
     /// @notice Says who may match gifts to a campaign; 0 is nobody. What an earlier sponsor matched ends. Owner only.
     function nameSponsor(uint32 number, address sponsor) external;
 
-    /// @notice Matches gifts to a campaign, in place of the sponsor's earlier terms. By the owner of the sponsor's account,
-    /// whose margin pays. A match is rounded down, and is as much as pool and margin allow.
-    /// @param ratio basis points of a gift's value; @param pool most settlement base units in all; @param until last second
+    /// @notice Matches gifts to a campaign, in place of the sponsor's earlier terms. By the owner of the sponsor's
+    /// account, whose margin pays. A match is rounded down, and is as much as pool and margin allow.
+    /// @param ratio basis points of a gift's value; @param pool most settlement base units in all; @param until last
+    /// second
     function setMatch(uint32 number, uint32 ratio, uint96 pool, uint40 until, uint64 nonce, bytes calldata signature)
         external;
 
@@ -225,10 +223,7 @@ interface IExchange is ISigned {
     function partners(address from, address into) external view returns (bool);
     function nonceOf(address account) external view returns (uint64);
     function isCharity(address account) external view returns (bool);
-    function campaignOf(uint32 number)
-        external
-        view
-        returns (address charity, uint96 goal, uint40 end, uint256 raised);
+    function campaignOf(uint32 number) external view returns (address charity, uint96 goal, uint40 end, uint256 raised);
     /// @notice `pool` is what is left of it; zeros without a sponsor.
     function matchOf(uint32 number) external view returns (address sponsor, uint32 ratio, uint96 pool, uint40 until);
     function pausedUntil() external view returns (uint40);

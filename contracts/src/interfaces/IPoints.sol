@@ -27,14 +27,14 @@ import {ISigned} from "./ISigned.sol";
 ///     Recover(address holder,address to,uint40 nonce,uint40 deadline)
 ///
 /// `Receipt` is never checked on chain here: it is the issuer's signed promise to a customer, in the same domain.
-/// Nonces are unordered within a window of 96 and never stuck by a lost intent (see `types/Account.sol`). The owner's acts
-/// use the nonces of the owner's own account in this token.
+/// Nonces are unordered within a window of 96 and never stuck by a lost intent (see `types/Account.sol`). The owner's
+/// acts use the nonces of the owner's own account in this token.
 ///
 /// Expiry. Earning, and acting by signature or by one's own transaction, are activity; receiving is not, except that it
 /// begins the life of an account without points. `balanceOf` is 0 from the day after `life` days without activity. The
 /// dead points are burned by whatever touches the account next, or by `sweep`, with `Transfer(holder, 0, dead)` and
-/// `Expired`; until then `totalSupply` still counts them. What an account receives after it expired is alive: nothing is
-/// ever burned but what had expired. Allowances do not expire: one covers whatever its holder has.
+/// `Expired`; until then `totalSupply` still counts them. What an account receives after it expired is alive: nothing
+/// is ever burned but what had expired. Allowances do not expire: one covers whatever its holder has.
 interface IPoints is IERC20Metadata, ISigned {
     /// @notice Bounds on issuance, in base units; `refill` is base units per second.
     /// The bucket starts full at `bucket`, is drained by minting and refills at `refill` up to `bucket`.
@@ -46,7 +46,8 @@ interface IPoints is IERC20Metadata, ISigned {
     }
 
     /// @notice Who may do what to a programme, fixed at creation.
-    /// @param owner signs for quotes, partners, withdrawals, limits and recoveries; @param issuer signs batches of points.
+    /// @param owner signs for quotes, partners, withdrawals, limits and recoveries; @param issuer signs batches of
+    /// points.
     struct Roles {
         address owner;
         address issuer;
@@ -61,8 +62,8 @@ interface IPoints is IERC20Metadata, ISigned {
 
     /// @notice `count` points entries of one signed batch, `total` base units in all, were minted.
     event Minted(uint32 indexed batch, bytes32 receiptsRoot, bytes32 entriesHash, uint256 total, uint256 count);
-    /// @notice Points were sent by the signed intent with digest `intent`. The token's `Transfer` just before it says by
-    /// whom, to whom and how many.
+    /// @notice Points were sent by the signed intent with digest `intent`. The token's `Transfer` just before it says
+    /// by whom, to whom and how many.
     event Sent(bytes32 indexed intent);
     /// @notice `holder` spent points at the merchant; `order` is the merchant's salted reference.
     event Redeemed(bytes32 indexed intent, address indexed holder, bytes32 indexed order, uint256 amount);
@@ -70,8 +71,8 @@ interface IPoints is IERC20Metadata, ISigned {
     event NonceCancelled(address indexed holder, uint256 nonce);
     /// @notice `amount` points of `holder` had expired and were burned by the `Transfer` just before.
     event Expired(address indexed holder, uint256 amount);
-    /// @notice The merchant took back `burned` base units of a refunded receipt, by the `Transfer` just before unless it is
-    /// 0. `shortfall` more were due, but the holder had them no longer: they are the merchant's loss.
+    /// @notice The merchant took back `burned` base units of a refunded receipt, by the `Transfer` just before unless
+    /// it is 0. `shortfall` more were due, but the holder had them no longer: they are the merchant's loss.
     event ClawedBack(
         uint256 indexed batch,
         address indexed holder,
@@ -119,7 +120,8 @@ interface IPoints is IERC20Metadata, ISigned {
     error OnlyGuardian(address caller);
     /// @notice The receipt is not in this batch, or the batch is older than the refund window.
     error UnknownReceipt(uint256 batch, uint256 index);
-    /// @notice A receipt that granted `granted` and of which `before` was taken back cannot have `taken` taken back in all.
+    /// @notice A receipt that granted `granted` and of which `before` was taken back cannot have `taken` taken back in
+    /// all.
     error RefundOutOfBounds(uint256 before, uint256 granted, uint256 taken);
     /// @notice A life is at least a day and only grows.
     error InvalidLife(uint256 current, uint256 wanted);
@@ -193,24 +195,25 @@ interface IPoints is IERC20Metadata, ISigned {
         bytes calldata signature
     ) external;
 
-    /// @notice Sets the limits on issuance. By the owner: as the caller with an empty signature (nonce and deadline are not
-    /// looked at), or by a signature over `Limits`. What is tighter is in force at once, what is looser 48 hours later; it
-    /// replaces whatever was pending.
+    /// @notice Sets the limits on issuance. By the owner: as the caller with an empty signature (nonce and deadline are
+    /// not looked at), or by a signature over `Limits`. What is tighter is in force at once, what is looser 48 hours
+    /// later; it replaces whatever was pending.
     function setLimits(Limits calldata wanted, uint40 nonce, uint40 deadline, bytes calldata signature) external;
 
-    /// @notice Lets points live longer, at once, also those that have expired and were not burned yet. By the owner, as of
-    /// `setLimits`, with a signature over `Life`.
+    /// @notice Lets points live longer, at once, also those that have expired and were not burned yet. By the owner, as
+    /// of `setLimits`, with a signature over `Life`.
     function extendLife(uint16 wanted, uint40 nonce, uint40 deadline, bytes calldata signature) external;
 
-    /// @notice Pauses minting for 72 hours, by the exchange's guardian, and not before 72 hours after the end of the last
-    /// pause. Nothing else can be paused.
+    /// @notice Pauses minting for 72 hours, by the exchange's guardian, and not before 72 hours after the end of the
+    /// last pause. Nothing else can be paused.
     function pause() external;
 
     /// @notice Ends a pause early, by the exchange's guardian or owner.
     function unpause() external;
 
-    /// @notice Announces that all points of `holder`, who lost the key, will move to `to` in 14 days. Any act of the holder,
-    /// by signature or transaction, cancels it. By the owner, as of `setLimits`, with a signature over `Recover`.
+    /// @notice Announces that all points of `holder`, who lost the key, will move to `to` in 14 days. Any act of the
+    /// holder, by signature or transaction, cancels it. By the owner, as of `setLimits`, with a signature over
+    /// `Recover`.
     function recover(address holder, address to, uint40 nonce, uint40 deadline, bytes calldata signature) external;
 
     /// @notice Moves the points of a holder whose recovery is due. Anybody may.
@@ -242,7 +245,7 @@ interface IPoints is IERC20Metadata, ISigned {
     function recoveryOf(address holder) external view returns (address to, uint40 due);
     /// @notice Whether an intent of `holder` with `nonce` could still take effect.
     function isNonceUsable(address holder, uint40 nonce) external view returns (bool);
-    /// @notice The holder's whole account word, for proofs (layout in `types/Account.sol`). Its balance is that of before
-    /// expiry.
+    /// @notice The holder's whole account word, for proofs (layout in `types/Account.sol`). Its balance is that of
+    /// before expiry.
     function accountOf(address holder) external view returns (uint256 word);
 }

@@ -15,7 +15,8 @@ import {IERC5267} from "@openzeppelin/contracts/interfaces/IERC5267.sol";
 /// Every scheme signs the same EIP-712 digest, which is the challenge of WebAuthn, in the domain
 /// `{name: "points-exchange", version: "1", chainId, verifyingContract: the contract}`.
 interface ISigned is IERC5267 {
-    /// @notice SHA-256 of the domain whose passkeys are accepted (WebAuthn's relying party), the same for all our contracts.
+    /// @notice SHA-256 of the domain whose passkeys are accepted (WebAuthn's relying party), the same for all our
+    /// contracts.
     function rpIdHash() external view returns (bytes32);
 
     /// @notice Whether this chain could check passkeys when the contract was made; if not, none is ever accepted.

@@ -16,13 +16,11 @@ library Acts {
     bytes32 private constant GIVE =
         keccak256("Give(address holder,uint96 amount,address charity,uint32 campaign,uint40 nonce,uint40 deadline)");
     bytes32 private constant CANCEL = keccak256("Cancel(address holder,uint40 nonce,uint40 deadline)");
-    bytes32 private constant CLAWBACK =
-        keccak256("Clawback(uint32 batch,uint32 index,bytes32 purchase,uint96 taken)");
+    bytes32 private constant CLAWBACK = keccak256("Clawback(uint32 batch,uint32 index,bytes32 purchase,uint96 taken)");
     bytes32 private constant LIMITS =
         keccak256("Limits(uint96 supplyCap,uint96 entryCap,uint96 bucket,uint96 refill,uint40 nonce,uint40 deadline)");
     bytes32 private constant LIFE = keccak256("Life(uint16 life,uint40 nonce,uint40 deadline)");
-    bytes32 private constant RECOVER =
-        keccak256("Recover(address holder,address to,uint40 nonce,uint40 deadline)");
+    bytes32 private constant RECOVER = keccak256("Recover(address holder,address to,uint40 nonce,uint40 deadline)");
     bytes32 private constant QUOTE =
         keccak256("Quote(address programme,uint64 bid,uint64 ask,uint40 until,uint88 cap,uint64 nonce)");
     bytes32 private constant PARTNER =

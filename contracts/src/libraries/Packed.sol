@@ -2,9 +2,9 @@
 pragma solidity ^0.8.30;
 
 /// @title Reads a packed intent: fields that follow the selector one after the other, without padding
-/// @notice The layouts are in `IPoints` and `IExchange`, the encoder is `contracts/packed.py`. Behind the end of calldata
-/// all bytes are zero. Fields that are not there are therefore zero, which nobody signed; the slice of the signature,
-/// which comes last, reverts.
+/// @notice The layouts are in `IPoints` and `IExchange`, the encoder is `contracts/packed.py`. Behind the end of
+/// calldata all bytes are zero. Fields that are not there are therefore zero, which nobody signed; the slice of the
+/// signature, which comes last, reverts.
 library Packed {
     uint8 internal constant SEND = 0;
     uint8 internal constant REDEEM = 1;

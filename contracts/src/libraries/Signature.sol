@@ -26,8 +26,8 @@ library Signature {
         }
     }
 
-    /// @notice Asks the signer's contract (ERC-1271). Hostile ones are harmless: they get no more gas than they may use,
-    /// cannot change anything, and no more than one word of their answer is copied. One that is called with too
+    /// @notice Asks the signer's contract (ERC-1271). Hostile ones are harmless: they get no more gas than they may
+    /// use, cannot change anything, and no more than one word of their answer is copied. One that is called with too
     /// little gas by whoever relays only makes the intent fail, which changes nothing.
     function isContracts(address signer, bytes32 digest, bytes calldata signature) internal view returns (bool) {
         bytes memory question = abi.encodeCall(IERC1271.isValidSignature, (digest, signature));
