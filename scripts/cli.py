@@ -87,6 +87,17 @@ def status(data: Data = environment.DEFAULT_DATA) -> None:
     asyncio.run(show(_settings(data), console))
 
 
+@app.command()
+def bench(
+    weeks: Annotated[int, typer.Option(min=1, max=53, help="Weeks of purchases in each run.")] = 8,
+    runs: Annotated[int, typer.Option(min=1, help="Runs; medians are of all of them.")] = 3,
+) -> None:
+    """Measure purchases per second, end to end, on networks of its own."""
+    from scripts.bench import bench
+
+    asyncio.run(bench(console, weeks=weeks, runs=runs))
+
+
 @replay_app.command("complete-journey")
 def complete_journey(
     data: Data = environment.DEFAULT_DATA,
@@ -96,8 +107,8 @@ def complete_journey(
     """Replay a year of 2,469 households through the gateway, then compare data, chain and mirror."""
     from scripts.replay.drive import replay
 
-    equal = asyncio.run(replay(_settings(data), environment.installation(data), console, weeks=weeks, seed=seed))
-    raise typer.Exit(0 if equal else 1)
+    tally = asyncio.run(replay(_settings(data), environment.installation(data), console, weeks=weeks, seed=seed))
+    raise typer.Exit(0 if tally.equal else 1)
 
 
 def _settings(data: Path) -> dict[str, str]:

@@ -48,11 +48,13 @@ class ReplayFailed(CommandFailed):
 
 @dataclass(slots=True)
 class Tally:
-    """What this run sent, and what of it was new."""
+    """What this run sent, in how many seconds from the first purchase to the last mirrored act, and what became of it."""
 
     purchases: int = 0
     acts: int = 0
     seconds: float = 0.0
+    minted: int = 0
+    equal: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +70,8 @@ class Drive:
 
 async def replay(
     settings: Mapping[str, str], place: Installation, console: Console, *, weeks: int, seed: int = 2017
-) -> bool:
-    """Replays weeks 1 to `weeks`; prints the table; True when data, chain and mirror agree."""
+) -> Tally:
+    """Replays weeks 1 to `weeks` and prints the tables. `equal` tells whether data, chain and mirror agree."""
     partners = await enrol_samples(settings, place, console)
     all_weeks = list(await asyncio.to_thread(lambda: list(purchases_by_week(weeks))))
     count = sum(len(purchases) for _, purchases in all_weeks)
@@ -96,28 +98,30 @@ async def replay(
         database_url=settings["POINTS_DATABASE_URL"],
         first_block=deployment.load(Path(settings["POINTS_DEPLOYMENT"])).first_block,
     )
-    equal = report.show(console, found)
-    new = await _minted(settings) - before
+    tally.equal = report.show(console, found)
+    tally.minted = await _minted(settings) - before
     console.print(
         f"{tally.purchases:,} purchases and {tally.acts:,} acts of {weeks} week{'s' * (weeks > 1)} sent; minted anew:"
-        f" {new:,}. {tally.seconds:.1f} s from the first purchase to the last mirrored act:"
+        f" {tally.minted:,}. {tally.seconds:.1f} s from the first purchase to the last mirrored act:"
         f" {tally.purchases / tally.seconds:,.0f} purchases/s end to end."
     )
-    return equal
+    return tally
 
 
 async def _weeks(drive: Drive, weeks: Iterable[tuple[int, list[Purchase]]], seed: int, tally: Tally) -> None:
     """Purchases of a week go out while the week before is minted; only then do its holders act."""
     waiting: list[Act] = []
+    last: dict[str, str] = {}
     for week, purchases in weeks:
         drive.progress.update(drive.bar, description=f"week {week}, purchases")
-        last = await _report_purchases(drive, purchases)
+        reported = await _report_purchases(drive, purchases)
         tally.purchases += len(purchases)
+        await _await_minted(drive, last)
         tally.acts += await _act(drive, waiting)
         drive.ledger.earn(purchases)
-        waiting = acts_of_week(drive.ledger, seed=seed, week=week)
+        waiting, last = acts_of_week(drive.ledger, seed=seed, week=week), reported
         drive.ledger.apply(waiting)
-        await _await_minted(drive, last)
+    await _await_minted(drive, last)
     tally.acts += await _act(drive, waiting)
 
 
