@@ -48,7 +48,7 @@ class ReplayFailed(CommandFailed):
 
 @dataclass(slots=True)
 class Tally:
-    """What this run sent, in how many seconds from the first purchase to the last mirrored act, and what became of it."""
+    """What this run sent, its seconds from the first purchase to the last mirrored act, and what came of it."""
 
     purchases: int = 0
     acts: int = 0
