@@ -55,6 +55,11 @@ class Installation:
         return self.data / "run"
 
 
+def shown(path: Path) -> str:
+    """As a person in this folder would write it."""
+    return os.path.relpath(path)
+
+
 def installation(data: Path) -> Installation:
     """Opens (and creates, if new) the data directory. PostgreSQL's own user must be able to pass through it."""
     place = Installation(data.resolve())

@@ -29,7 +29,8 @@ from scripts.samples import Partner, enrol_samples
 
 BULK = 1_000
 TRIES = 60
-SETTLE_SECONDS = 300.0
+START_SECONDS = 300.0
+QUIET_SECONDS = 5.0
 
 NOT_YET = frozenset(
     {
@@ -237,22 +238,22 @@ def _must_wait(act: Act, result: dict[str, Any]) -> bool:
 
 
 async def _settle(drive: Drive, settings: Mapping[str, str]) -> None:
-    """Waits until the mirror holds what is expected, or for as long as something still changes in it."""
+    """Waits until the mirror holds what is expected, or nothing more is on its way to it."""
     drive.progress.update(drive.bar, description="settling")
-    deadline, seen = time.monotonic() + SETTLE_SECONDS, None
     expected = {partner.programme: drive.ledger.supply[slug] for slug, partner in drive.partners.items()}
-    while time.monotonic() < deadline:
+    quiet_since = time.monotonic()
+    while time.monotonic() - quiet_since < QUIET_SECONDS:
         supply = await report.mirrored_supply(settings["POINTS_DATABASE_URL"])
         if all(supply.get(programme, 0) == amount for programme, amount in expected.items()):
             return
-        if supply != seen:
-            seen, deadline = supply, time.monotonic() + SETTLE_SECONDS
+        if await report.under_way(settings["POINTS_DATABASE_URL"]):
+            quiet_since = time.monotonic()
         await asyncio.sleep(0.2)
 
 
 async def _await_programmes(gateway: Gateway, partners: Mapping[str, Partner]) -> None:
     """Waits until every programme, its quote and its partners are on the chain."""
-    deadline = time.monotonic() + SETTLE_SECONDS
+    deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline:
         programmes = {each["slug"]: each for each in (await gateway.get("/v1/programmes"))["programmes"]}
         if all(

@@ -1,6 +1,7 @@
 """Three witnesses for every programme: what the data says, what the chain says, what the mirror says.
 
-The chain is asked directly, over JSON-RPC, past gateway and indexer: the sum of `Minted` events and `totalSupply()`.
+What merchants sold beside the replay counts as expected, by its promise. The chain is asked directly, over JSON-RPC,
+past gateway and indexer: the sum of `Minted` events and `totalSupply()`.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from rich.table import Table
 from contracts import bindings
 from contracts.rpc import Rpc
 from scripts.replay.acts import Ledger
+from scripts.replay.journey import REFERENCE
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,15 +51,27 @@ async def witnesses(
                 {"programme": address},
             )
             in_batches, in_supply = (await mirrored.fetchone()) or (0, 0)
+            count, points = await _others(connection, address)
             found.append(
                 Witnesses(
                     name=slug,
-                    purchases=ledger.purchases[slug],
-                    earned=(ledger.earned[slug], minted, in_batches),
-                    supply=(ledger.supply[slug], int(supply, 16), in_supply),
+                    purchases=ledger.purchases[slug] + count,
+                    earned=(ledger.earned[slug] + points, minted, in_batches),
+                    supply=(ledger.supply[slug] + points, int(supply, 16), in_supply),
                 )
             )
     return found
+
+
+async def _others(connection: psycopg.AsyncConnection, programme: bytes) -> tuple[int, int]:
+    """How many purchases beside the replay's the programme promised points for, and how many points."""
+    found = await connection.execute(
+        "select count(*), coalesce(sum(p.points), 0)::bigint from exchange.purchase p"
+        " join exchange.merchant m on m.id = p.merchant_id"
+        " where m.programme = %s and p.points > 0 and not starts_with(p.reference, %s)",
+        (programme, REFERENCE),
+    )
+    return (await found.fetchone()) or (0, 0)
 
 
 async def _minted(rpc: Rpc, address: bytes, first_block: int) -> int:
@@ -126,6 +140,18 @@ async def mirrored_supply(database_url: str) -> dict[bytes, int]:
     async with await psycopg.AsyncConnection.connect(database_url) as connection:
         found = await connection.execute("select programme, amount::bigint from mirror.supply")
         return {bytes(programme): amount async for programme, amount in found}
+
+
+async def under_way(database_url: str) -> int:
+    """Purchases, calls and transactions that the chain has not taken yet."""
+    async with await psycopg.AsyncConnection.connect(database_url) as connection:
+        found = await connection.execute(
+            "select (select count(*) from exchange.purchase where batch_number is null and points > 0)"
+            " + (select count(*) from exchange.call where state = 'queued')"
+            " + (select count(*) from exchange.transaction where state in ('signed', 'sent'))"
+        )
+        row = await found.fetchone()
+        return 0 if row is None else int(row[0])
 
 
 async def mirrored_entries(database_url: str) -> int:
