@@ -84,7 +84,7 @@ def status(data: Data = environment.DEFAULT_DATA) -> None:
     """Show how far each part is: queue, chain, mirror, and every programme's points."""
     from scripts.status import show
 
-    asyncio.run(show(_settings(data), console))
+    raise typer.Exit(0 if asyncio.run(show(_settings(data), console)) else 1)
 
 
 @app.command()

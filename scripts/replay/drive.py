@@ -79,9 +79,7 @@ async def replay(
     tally = Tally()
     before = await _minted(settings)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    async with Gateway(
-        settings["POINTS_GATEWAY_URL"], waiting=lambda why: console.print(f"[dim]{why}[/dim]")
-    ) as gateway:
+    async with Gateway(settings["POINTS_GATEWAY_URL"], waiting=console.print) as gateway:
         await _await_programmes(gateway, partners)
         ledger = await _ledger(gateway)
         with Progress(*columns, console=console, transient=True) as progress:
