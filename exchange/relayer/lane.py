@@ -25,7 +25,7 @@ from contracts.transactions import outbid
 from exchange.relayer import node, store
 from exchange.relayer.metrics import Metrics
 from exchange.relayer.node import Head, Receipt
-from exchange.relayer.outcome import Fate, verdict
+from exchange.relayer.outcome import Fate, is_hopeless, verdict
 from exchange.relayer.sign import BUNDLE_GAS, Queued, Signed, group, sign_groups
 from exchange.relayer.signers import Signer
 from exchange.relayer.store import Failure, Inclusion, Pending, PlacedCall
@@ -226,7 +226,7 @@ async def _ready(context: Context, calls: Sequence[Queued]) -> list[Queued]:
     """The calls that may be placed: their targets exist, and intents would take effect now.
 
     An intent that would revert is refused and never gets a nonce, but only once nothing that came before it is on its
-    way: until then it is held. A held call holds the later ones of its sequence.
+    way, or nothing could mend it: until then it is held. A held call holds the later ones of its sequence.
     """
     held = await _without_code(context, calls)
     intents = [c for c in calls if c.kind in INTENT_KINDS and c.id not in held]
@@ -234,7 +234,7 @@ async def _ready(context: Context, calls: Sequence[Queued]) -> list[Queued]:
     settled = await store.settled_below(context.connection) if any(outcomes) else 0
     refusals: dict[int, str] = {}
     for call, error in zip(intents, outcomes, strict=True):
-        if isinstance(error, Reverted) and call.id < settled:
+        if isinstance(error, Reverted) and (call.id < settled or is_hopeless(error.data)):
             refusals[call.id] = describe_error(error.data) if error.data else error.message
             context.metrics.failures.labels("refused", refusals[call.id].partition("(")[0]).inc()
         elif error is not None:

@@ -27,7 +27,13 @@ class Verdict(NamedTuple):
     reason: str
 
 
+HOPELESS = ("IntentExpired", "InvalidSignature")
 _SELECTOR = {name: selector for selector, (name, _, _) in ERRORS.items()}
+
+
+def is_hopeless(reverted: bytes) -> bool:
+    """Whether a simulation failed for a reason that nothing on its way can mend."""
+    return reverted[:4] in {_SELECTOR[name] for name in HOPELESS}
 
 
 def verdict(kind: str, reverted: bytes) -> Verdict:

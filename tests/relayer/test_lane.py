@@ -211,6 +211,16 @@ async def test_an_intent_waits_for_what_came_before_it_and_is_on_its_way(rig: Ri
     assert await rig.balance(programme, b"\x77" * 20) == 60
 
 
+async def test_an_intent_that_nothing_can_mend_waits_for_nobody(rig: Rig) -> None:
+    programme = await ready(rig)
+    await rig.queue("deposit", rig.deployment.exchange, b"", signer=signatures.address_of(OPERATOR))
+    await rig.sql.execute("update exchange.signer set paused = 'for the test' where role = 'operator'")
+    call = await rig.send_intent(programme, signatures.new_key(), amount=5, nonce=1, deadline=1)
+    await rig.step()
+    state, failure = (await rig.all("select state, failure from exchange.call where id = %s", call))[0]
+    assert (state, failure) == ("refused", "IntentExpired(deadline=1)")
+
+
 async def test_an_intent_survives_a_reorganisation_that_puts_it_before_what_it_needs(rig: Rig) -> None:
     programme = await ready(rig)
     key = signatures.new_key()
