@@ -29,7 +29,7 @@ def shops(world: World) -> tuple[Programme, Programme]:
 def within(world: World, what: str, acts: int, most: int) -> None:
     each = world.chain.gas_used / acts
     sys.stdout.write(f"{what:<24}{each:>12,.0f}{most:>12,}\n")
-    #assert each <= most
+    # assert each <= most
 
 
 def bundled(world: World, *calls: tuple[bytes, bytes]) -> None:
