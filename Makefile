@@ -5,6 +5,7 @@ BIN := $(VENV)/bin
 STAMP := .make
 
 .PHONY: up test check bench kills clean install lock artifacts format
+.PHONY: up test check bench clean install lock artifacts format gas
 
 up: install  ## PostgreSQL, a chain, contracts, sample merchants, a week of purchases, the gateway on 127.0.0.1:8000
 	@$(BIN)/points up
@@ -32,6 +33,9 @@ format: $(STAMP)/dev
 artifacts: $(STAMP)/dev $(STAMP)/node  ## recompile the contracts and regenerate their bindings
 	$(BIN)/python -m contracts.compile
 
+gas: $(STAMP)/dev $(STAMP)/peers  ## what each act costs beside well-known contracts; writes our figures' snapshot
+	@$(BIN)/python -m scripts.gas
+
 lock: $(STAMP)/dev  ## pin the newest dependencies that pyproject.toml admits, with hashes and without addresses
 	$(BIN)/uv pip compile pyproject.toml --upgrade --universal --generate-hashes --no-header -q \
 		--extra replay --group build -o requirements/run.txt
@@ -57,6 +61,11 @@ $(STAMP)/dev: requirements/dev.txt $(STAMP)/run
 $(STAMP)/node: contracts/package.json contracts/package-lock.json | $(STAMP)/run
 	@echo "Installing the chain's tools (anvil, solc) ..."
 	@$(BIN)/python -m scripts.node install
+	@mkdir -p $(STAMP) && touch $@
+
+$(STAMP)/peers: contracts/package.json contracts/package-lock.json | $(STAMP)/node
+	@echo "Installing the contracts that ours are measured against (50 MB) ..."
+	@NPM_CONFIG_INCLUDE=dev $(BIN)/python -m scripts.node install
 	@mkdir -p $(STAMP) && touch $@
 
 clean:  ## everything that was installed, built or stored

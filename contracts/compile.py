@@ -25,6 +25,7 @@ DEPLOYABLE = {
     "Factory": "src/Factory.sol",
     "Bundle": "src/Bundle.sol",
     "SettlementToken": "src/local/SettlementToken.sol",
+    "Wallet": "src/local/Wallet.sol",
 }
 SETTINGS = {
     "viaIR": True,
@@ -33,6 +34,8 @@ SETTINGS = {
     "metadata": {"bytecodeHash": "none", "appendCBOR": False},
 }
 OUTPUTS = ["abi", "evm.bytecode.object", "evm.deployedBytecode.object", "evm.deployedBytecode.immutableReferences"]
+OWN = ("src/", "test/")
+"""Where our sources are; every other unit is an npm package's."""
 IMPORT = re.compile(r"""^import\s+(?:[^"';]*?\sfrom\s+)?["']([^"']+)["']""", re.MULTILINE)
 
 
@@ -41,14 +44,14 @@ class CompilationError(Exception):
 
 
 def read_sources(roots: list[str]) -> dict[str, str]:
-    """The roots and all that they import, by source unit name: `src/..` or an npm package's path."""
+    """The roots and all that they import, by source unit name: `src/..`, `test/..` or an npm package's path."""
     sources: dict[str, str] = {}
     wanted = list(roots)
     while wanted:
         unit = wanted.pop()
         if unit in sources:
             continue
-        folder = HERE if unit.startswith("src/") else HERE / "node_modules"
+        folder = HERE if unit.startswith(OWN) else HERE / "node_modules"
         sources[unit] = (folder / unit).read_text()
         wanted += [_resolve(unit, path) for path in IMPORT.findall(sources[unit])]
     return dict(sorted(sources.items()))
@@ -95,7 +98,7 @@ def compile_contracts(deployable: Mapping[str, str], *, compiler: Path) -> dict[
     notes = [
         note["formattedMessage"]
         for note in output.get("errors", [])
-        if note.get("sourceLocation", {}).get("file", "src/").startswith("src/")
+        if note.get("sourceLocation", {}).get("file", "src/").startswith(OWN)
     ]
     if notes:
         raise CompilationError("\n".join(notes))

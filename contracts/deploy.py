@@ -8,6 +8,7 @@ exchange.
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 from typing import Any, cast
 
@@ -26,6 +27,8 @@ from contracts.deployment import Deployment, load, save
 
 LOCAL_CHAINS = frozenset({31337, 1337})
 MAX_FEE_BPS = 500
+RP_ID = "localhost"
+"""The domain of the passkeys that the contracts accept (WebAuthn's relying party), for ever."""
 FLOAT = 10**9 * 10**6
 """What the operator gets on a local chain, in settlement base units: a billion dollars."""
 WAIT = 120.0
@@ -37,7 +40,13 @@ class DeploymentError(Exception):
 
 
 def deploy(
-    url: str, operator_key: bytes, *, path: Path, settlement: bytes | None = None, max_fee_bps: int = MAX_FEE_BPS
+    url: str,
+    operator_key: bytes,
+    *,
+    path: Path,
+    settlement: bytes | None = None,
+    max_fee_bps: int = MAX_FEE_BPS,
+    rp_id: str = RP_ID,
 ) -> Deployment:
     """The contracts on the chain at `url`: those saved at `path` if they are there, else new ones, saved.
 
@@ -52,7 +61,9 @@ def deploy(
     chain_id = web3.eth.chain_id
     if settlement is None and chain_id not in LOCAL_CHAINS:
         raise DeploymentError(f"chain {chain_id} is not a local one: name its settlement token")
-    deployment = _deploy_all(web3, operator, chain_id=chain_id, settlement=settlement, max_fee_bps=max_fee_bps)
+    rp_id_hash = hashlib.sha256(rp_id.encode()).digest()
+    terms = (max_fee_bps, rp_id_hash)
+    deployment = _deploy_all(web3, operator, chain_id=chain_id, settlement=settlement, terms=terms)
     if settlement is None:
         _fund(web3, operator, deployment)
     save(deployment, path)
@@ -67,7 +78,7 @@ def _is_there(web3: Web3, saved: Deployment) -> bool:
 
 
 def _deploy_all(
-    web3: Web3, operator: LocalAccount, *, chain_id: int, settlement: bytes | None, max_fee_bps: int
+    web3: Web3, operator: LocalAccount, *, chain_id: int, settlement: bytes | None, terms: tuple[int, bytes]
 ) -> Deployment:
     """Sends all creations before it waits for the first one; the factory is made by the exchange's own."""
     token = settlement
@@ -78,7 +89,7 @@ def _deploy_all(
         pending.append(_create(web3, operator, nonce, "SettlementToken"))
         nonce = Nonce(nonce + 1)
     exchange = created_address(operator.address, nonce)
-    made = _create(web3, operator, nonce, "Exchange", to_checksum_address(token), operator.address, max_fee_bps)
+    made = _create(web3, operator, nonce, "Exchange", to_checksum_address(token), operator.address, *terms)
     bundle = created_address(operator.address, nonce + 1)
     pending += [made, _create(web3, operator, nonce + 1, "Bundle")]
     for transaction in pending:

@@ -55,6 +55,18 @@ STRUCTS: dict[str, tuple[tuple[str, str], ...]] = {
         ("uint40", "nonce"),
         ("uint40", "deadline"),
     ),
+    "Cancel": (("address", "holder"), ("uint40", "nonce"), ("uint40", "deadline")),
+    "Clawback": (("uint32", "batch"), ("uint32", "index"), ("bytes32", "purchase"), ("uint96", "taken")),
+    "Limits": (
+        ("uint96", "supplyCap"),
+        ("uint96", "entryCap"),
+        ("uint96", "bucket"),
+        ("uint96", "refill"),
+        ("uint40", "nonce"),
+        ("uint40", "deadline"),
+    ),
+    "Life": (("uint16", "life"), ("uint40", "nonce"), ("uint40", "deadline")),
+    "Recover": (("address", "holder"), ("address", "to"), ("uint40", "nonce"), ("uint40", "deadline")),
     "Quote": (
         ("address", "programme"),
         ("uint64", "bid"),
@@ -65,6 +77,15 @@ STRUCTS: dict[str, tuple[tuple[str, str], ...]] = {
     ),
     "Partner": (("address", "programme"), ("address", "partner"), ("bool", "allowed"), ("uint64", "nonce")),
     "Withdraw": (("address", "account"), ("address", "to"), ("uint96", "amount"), ("uint64", "nonce")),
+    "Payout": (("address", "charity"), ("address", "payout"), ("uint64", "nonce")),
+    "Match": (
+        ("address", "sponsor"),
+        ("uint32", "campaign"),
+        ("uint32", "ratio"),
+        ("uint96", "pool"),
+        ("uint40", "until"),
+        ("uint64", "nonce"),
+    ),
 }
 
 _DOMAIN = (("string", "name"), ("string", "version"), ("uint256", "chainId"), ("address", "verifyingContract"))
@@ -170,6 +191,29 @@ def give_digest(
     )
 
 
+def cancel_digest(separator: bytes, *, holder: bytes, nonce: int, deadline: int) -> bytes:
+    return _digest(separator, "Cancel", _address(holder), _uint(nonce, 40), _uint(deadline, 40))
+
+
+def clawback_digest(separator: bytes, *, batch: int, index: int, purchase: bytes, taken: int) -> bytes:
+    return _digest(separator, "Clawback", _uint(batch, 32), _uint(index, 32), _bytes32(purchase), _uint(taken, 96))
+
+
+def limits_digest(
+    separator: bytes, *, supply_cap: int, entry_cap: int, bucket: int, refill: int, nonce: int, deadline: int
+) -> bytes:
+    bounds = (_uint(bound, 96) for bound in (supply_cap, entry_cap, bucket, refill))
+    return _digest(separator, "Limits", *bounds, _uint(nonce, 40), _uint(deadline, 40))
+
+
+def life_digest(separator: bytes, *, life: int, nonce: int, deadline: int) -> bytes:
+    return _digest(separator, "Life", _uint(life, 16), _uint(nonce, 40), _uint(deadline, 40))
+
+
+def recover_digest(separator: bytes, *, holder: bytes, to: bytes, nonce: int, deadline: int) -> bytes:
+    return _digest(separator, "Recover", _address(holder), _address(to), _uint(nonce, 40), _uint(deadline, 40))
+
+
 def quote_digest(separator: bytes, *, programme: bytes, bid: int, ask: int, until: int, cap: int, nonce: int) -> bytes:
     return _digest(
         separator,
@@ -191,6 +235,25 @@ def partner_digest(separator: bytes, *, programme: bytes, partner: bytes, allowe
 
 def withdraw_digest(separator: bytes, *, account: bytes, to: bytes, amount: int, nonce: int) -> bytes:
     return _digest(separator, "Withdraw", _address(account), _address(to), _uint(amount, 96), _uint(nonce, 64))
+
+
+def payout_digest(separator: bytes, *, charity: bytes, payout: bytes, nonce: int) -> bytes:
+    return _digest(separator, "Payout", _address(charity), _address(payout), _uint(nonce, 64))
+
+
+def match_digest(
+    separator: bytes, *, sponsor: bytes, campaign: int, ratio: int, pool: int, until: int, nonce: int
+) -> bytes:
+    return _digest(
+        separator,
+        "Match",
+        _address(sponsor),
+        _uint(campaign, 32),
+        _uint(ratio, 32),
+        _uint(pool, 96),
+        _uint(until, 40),
+        _uint(nonce, 64),
+    )
 
 
 def typed_data(kind: str, *, chain_id: int, contract: bytes, message: dict[str, Any]) -> dict[str, Any]:

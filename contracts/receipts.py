@@ -7,7 +7,8 @@
 
 The tree has the fixed depth ceil(log2(n)), filled up with zero words, which nothing hashes to. A leaf's preimage has 33
 bytes and an inner node's 64, so neither passes for the other; the leaf names its chain, token, batch and place, so a
-proof says all of it. A purchase's own facts are hidden by its salt (16 random bytes or more). Pure.
+proof says all of it. The token keeps `keccak(batch ‖ root ‖ depth)` of its last 4,096 batches, which is the refund window:
+a proof of another length fails. A purchase's own facts are hidden by its salt (16 random bytes or more). Pure.
 """
 
 from __future__ import annotations
@@ -54,6 +55,11 @@ def leaf(*, chain_id: int, token: bytes, batch: int, index: int, holder: bytes, 
     if len(encoded) != 224:
         raise ValueError("a token and a holder have 20 bytes, a purchase 32")
     return keccak(b"\x00" + keccak(encoded))
+
+
+def depth(count: int) -> int:
+    """The depth of a tree of `count` leaves, which is the length of every proof in it."""
+    return (count - 1).bit_length()
 
 
 def root(leaves: Sequence[bytes]) -> bytes:

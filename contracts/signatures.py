@@ -1,11 +1,13 @@
 """Signatures in the form that the contracts read: a scheme byte, then the scheme's own bytes.
 
-Scheme `0x00` is ECDSA over secp256k1 as `r ‖ vs` (EIP-2098, low `s` only), 65 bytes in all. It is never inferred.
-Pure: keys come as arguments and are never kept, logged or put in an error.
+Scheme `0x00` is ECDSA over secp256k1 as `r ‖ vs` (EIP-2098, low `s` only), 65 bytes in all; `0x01` is a WebAuthn
+assertion by a passkey, whose holder is an address made of its P-256 key; `0x02` is whatever the signer's contract wants
+(ERC-1271). The scheme is never inferred. Pure: keys come as arguments and are never kept, logged or put in an error.
 """
 
 from __future__ import annotations
 
+import base64
 import secrets
 from collections.abc import Callable
 
@@ -13,6 +15,8 @@ from coincurve import PrivateKey, PublicKey
 from eth_hash.backends.pysha3 import keccak256 as keccak
 
 ECDSA = b"\x00"
+PASSKEY = b"\x01"
+CONTRACT = b"\x02"
 
 _ORDER = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141
 _PARITY = 1 << 255
@@ -62,6 +66,34 @@ def recover(digest: bytes, signature: bytes) -> bytes | None:
 
 def address_of(key: bytes) -> bytes:
     return _address(PrivateKey(key).public_key)
+
+
+_PASSKEY_TAG = keccak(b"points-exchange P-256 holder")
+_AUTHENTICATOR_DATA = 37  # relying party 32, flags 1, counter 4; extensions, which we never ask for, would follow
+
+
+def passkey_holder(x: bytes, y: bytes) -> bytes:
+    """The address of the holder with this P-256 key."""
+    if len(x) != 32 or len(y) != 32:
+        raise ValueError("a P-256 key is two coordinates of 32 bytes")
+    return bytes(keccak(_PASSKEY_TAG + x + y)[12:])
+
+
+def from_assertion(
+    *, digest: bytes, x: bytes, y: bytes, r: int, s: int, authenticator_data: bytes, client_data: bytes
+) -> bytes:
+    """A browser's assertion, with `digest` as its challenge, in our form. Raises `ValueError` if it is no such thing.
+
+    `r` and `s` are what the browser's DER signature holds; `client_data` is its `clientDataJSON`.
+    """
+    if len(authenticator_data) != _AUTHENTICATOR_DATA:
+        raise ValueError(f"authenticator data have {_AUTHENTICATOR_DATA} bytes, not {len(authenticator_data)}")
+    challenge = base64.urlsafe_b64encode(digest).rstrip(b"=")
+    start = b'{"type":"webauthn.get","challenge":"' + challenge + b'"'
+    if not client_data.startswith(start):
+        raise ValueError("the client data are not an assertion's, or answer another challenge")
+    key = r.to_bytes(32) + s.to_bytes(32) + x + y
+    return PASSKEY + key + authenticator_data[32:] + client_data.removeprefix(start)
 
 
 def new_key() -> bytes:

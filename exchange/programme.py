@@ -13,8 +13,12 @@ from dataclasses import dataclass
 from eth_hash.backends.pysha3 import keccak256 as keccak
 
 from contracts import artifact
-from contracts.bindings import Limits, Roles, factory_create
+from contracts.bindings import Limits, Roles, Terms, factory_create
 from exchange.errors import InvalidRequest
+
+
+TERMS = Terms(life=730, verified_above=2**96 - 1)
+"""Points live for two years of inactivity; no spend needs more than a passkey's presence."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +30,7 @@ class Parameters:
     roles: Roles
     limits: Limits
     salt: bytes
+    terms: Terms = TERMS
 
 
 def short_string(text: str, *, name: str) -> bytes:
@@ -49,6 +54,7 @@ def address(parameters: Parameters, *, factory: bytes, exchange: bytes) -> bytes
         parameters.roles.owner.rjust(32, b"\0"),
         parameters.roles.issuer.rjust(32, b"\0"),
         *(bound.to_bytes(32, "big") for bound in parameters.limits),
+        *(term.to_bytes(32, "big") for term in parameters.terms),
         exchange.rjust(32, b"\0"),
     )
     code = keccak(_creation_code() + b"".join(words))
@@ -62,5 +68,6 @@ def creation(parameters: Parameters) -> bytes:
         symbol=short_string(parameters.symbol, name="symbol"),
         roles=parameters.roles,
         limits=parameters.limits,
+        terms=parameters.terms,
         salt=parameters.salt,
     )

@@ -168,12 +168,9 @@ def _minted(work: _Work, log: Log, event: bindings.Minted) -> None:
 
 
 def _sent(work: _Work, log: Log, event: bindings.Sent) -> None:
-    moves = work.unclaimed.get(log.address)
-    if not moves or moves[-1][1] != event.holder or moves[-1][2] == NOBODY:
-        raise Unprojectable(f"{_place(work, log)}: no transfer by 0x{event.holder.hex()} to somebody stands before it")
-    index, holder, to, amount = moves.pop()
-    _entry(work, index, 0, log.address, holder, -amount, "sent", to, event.intent)
-    _entry(work, index, 1, log.address, to, amount, "received", holder, event.intent)
+    index = _claim(work, log, log.address, from_=event.holder, to=event.to, amount=event.amount)
+    _entry(work, index, 0, log.address, event.holder, -event.amount, "sent", event.to, event.intent)
+    _entry(work, index, 1, log.address, event.to, event.amount, "received", event.holder, event.intent)
 
 
 def _redeemed(work: _Work, log: Log, event: bindings.Redeemed) -> None:

@@ -1,9 +1,9 @@
 """Says which of our contracts the code at an address is, so that nobody needs to trust whoever deployed it.
 
 The deployed code is compared, byte by byte, with what the committed artifacts say the compiler made. Immutables are
-masked: the compiler leaves zeros where the constructor writes them, so they cannot be compared, and are shown instead,
-each with the getters that answer the same. An immutable that stands in several places must be the same in all of them,
-which is what every constructor does and no tampering by halves would.
+masked: the compiler leaves zeros where the constructor writes them, so they cannot be compared. They are shown instead,
+each with the getters that answer the same now, one of which is mostly its name. An immutable that stands in several
+places must be the same in all of them, which is what every constructor does and no tampering by halves would.
 """
 
 from __future__ import annotations
@@ -146,20 +146,21 @@ def show(verdict: Verdict, console: Console) -> None:
     if not verdict.immutables:
         return
     table = Table(title="Immutables, set at construction", title_justify="left")
-    for name in ("#", "value", "reads as", "returned by"):
+    for name in ("#", "value", "same as"):
         table.add_column(name, overflow="fold")
     for number, immutable in enumerate(verdict.immutables):
         getters = ", ".join(f"{name}()" for name in immutable.getters)
-        table.add_row(str(number), to_hex(immutable.value), _reading(immutable.value), getters)
+        table.add_row(str(number), _reading(immutable.value), getters)
     console.print(table)
 
 
 def _reading(word: bytes) -> str:
-    """What a word most likely is: a number, an address, a left-aligned text, or nothing that has a shorter form."""
+    """A word as what it most likely is, a number, an address or a left-aligned text; else in hexadecimal."""
     number = int.from_bytes(word)
     if number < 2**96:
         return f"{number:,}"
     if number < 2**160:
         return to_hex(word[-20:])
     text = word.rstrip(b"\0")
-    return repr(text.decode()) if len(text) < len(word) and text.isascii() and text.decode().isprintable() else ""
+    readable = len(text) < len(word) and text.isascii() and text.decode().isprintable()
+    return repr(text.decode()) if readable else to_hex(word)

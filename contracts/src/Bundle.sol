@@ -14,7 +14,8 @@ contract Bundle is IBundle {
     function execute(Call[] calldata calls) external returns (uint256 failures) {
         for (uint256 index; index < calls.length; ++index) {
             Call calldata call = calls[index];
-            if (!_succeeds(index, call.target, call.gas, call.data)) ++failures;
+            bool success = _isContract(index, call.target) && _succeeds(index, call.target, call.gas, call.data);
+            if (!success) ++failures;
         }
     }
 
@@ -23,6 +24,7 @@ contract Bundle is IBundle {
         unchecked {
             // No overflow: `at` never passes the length of calldata by more than a head, and slices are checked.
             uint256 at;
+            address known; // the last target that has code: calls of one target often follow each other
             for (uint256 index; at < calls.length; ++index) {
                 uint256 head;
                 assembly ("memory-safe") {
@@ -30,9 +32,18 @@ contract Bundle is IBundle {
                 }
                 uint256 start = at + HEAD;
                 at = start + uint24(head);
-                if (!_succeeds(index, targets[head >> 48], uint24(head >> 24), calls[start:at])) ++failures;
+                address target = targets[head >> 48];
+                if (target != known && _isContract(index, target)) known = target;
+                bool success = target == known && _succeeds(index, target, uint24(head >> 24), calls[start:at]);
+                if (!success) ++failures;
             }
         }
+    }
+
+    function _isContract(uint256 index, address target) private returns (bool) {
+        if (target.code.length != 0) return true;
+        emit Failed(index, NotAContract.selector, bytes32(index), bytes32(uint256(uint160(target))));
+        return false;
     }
 
     /// @dev Calls with exactly `limit` gas: EIP-150 would silently hand over less when less than 64/63 of it is left, and a
@@ -42,10 +53,6 @@ contract Bundle is IBundle {
         private
         returns (bool success)
     {
-        if (target.code.length == 0) {
-            emit Failed(index, NotAContract.selector, bytes32(index), bytes32(uint256(uint160(target))));
-            return false;
-        }
         uint256 left;
         assembly ("memory-safe") {
             calldatacopy(mload(0x40), data.offset, data.length)

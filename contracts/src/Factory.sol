@@ -25,15 +25,16 @@ contract Factory is IFactory {
         bytes32 symbol,
         IPoints.Roles calldata roles,
         IPoints.Limits calldata limits,
+        IPoints.Terms calldata terms,
         bytes32 salt
     ) external returns (address programme) {
         if (!_isName(name) || !_isName(symbol)) revert InvalidName();
-        bytes memory code = _initCode(name, symbol, roles, limits);
+        bytes memory code = _initCode(name, symbol, roles, limits, terms);
         programme = Create2.computeAddress(salt, keccak256(code));
         if (isProgramme[programme]) revert AlreadyCreated(programme);
         isProgramme[programme] = true;
         Create2.deploy(0, salt, code);
-        emit ProgrammeCreated(programme, roles.owner, roles.issuer, name, symbol);
+        emit ProgrammeCreated(programme, roles.owner, roles.issuer, name, symbol, terms.life, terms.verifiedAbove);
     }
 
     /// @inheritdoc IFactory
@@ -42,18 +43,21 @@ contract Factory is IFactory {
         bytes32 symbol,
         IPoints.Roles calldata roles,
         IPoints.Limits calldata limits,
+        IPoints.Terms calldata terms,
         bytes32 salt
     ) external view returns (address programme) {
-        return Create2.computeAddress(salt, keccak256(_initCode(name, symbol, roles, limits)));
+        return Create2.computeAddress(salt, keccak256(_initCode(name, symbol, roles, limits, terms)));
     }
 
     /// @dev The address commits to every parameter because the parameters are part of the code that it is hashed from.
-    function _initCode(bytes32 name, bytes32 symbol, IPoints.Roles calldata roles, IPoints.Limits calldata limits)
-        private
-        view
-        returns (bytes memory)
-    {
-        return abi.encodePacked(type(Points).creationCode, abi.encode(name, symbol, roles, limits, exchange));
+    function _initCode(
+        bytes32 name,
+        bytes32 symbol,
+        IPoints.Roles calldata roles,
+        IPoints.Limits calldata limits,
+        IPoints.Terms calldata terms
+    ) private view returns (bytes memory) {
+        return abi.encodePacked(type(Points).creationCode, abi.encode(name, symbol, roles, limits, terms, exchange));
     }
 
     /// @dev Not empty, nothing after the first zero byte, and a zero byte at the end: so at most 31 bytes.

@@ -1,100 +1,45 @@
 // SPDX-License-Identifier: MIT
 pragma solidity ^0.8.30;
 
-import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
 import {IERC20Metadata} from "@openzeppelin/contracts/token/ERC20/extensions/IERC20Metadata.sol";
-import {IERC20Errors} from "@openzeppelin/contracts/interfaces/draft-IERC6093.sol";
 import {LibString} from "solady/src/utils/LibString.sol";
 
-import {Domain} from "./Domain.sol";
+import {Issuing} from "./Issuing.sol";
+import {Signed} from "./Signed.sol";
+import {IExchange} from "./interfaces/IExchange.sol";
 import {IPoints} from "./interfaces/IPoints.sol";
 import {Acts} from "./libraries/Acts.sol";
 import {Packed} from "./libraries/Packed.sol";
-import {Signature} from "./libraries/Signature.sol";
 import {Account} from "./types/Account.sol";
-import {Issuance, IssuanceLibrary} from "./types/Issuance.sol";
 
 /// @title Points, as `IPoints` describes them
-contract Points is IPoints, IERC20Errors, Domain {
-    /* CONSTANTS */
+/// @dev Balances and expiry are in `Ledger`, minting, refunds and terms in `Issuing`; here is what holders sign, and what
+/// may be done for one who lost the key.
+contract Points is Issuing {
+    struct Recovery {
+        address to;
+        uint40 due;
+    }
 
-    uint256 private constant ENTRY_SIZE = 32;
-    uint256 private constant AMOUNT_BITS = 96;
-
-    /* IMMUTABLES */
+    uint256 private constant RECOVERY_NOTICE = 14 days;
 
     bytes32 private immutable _name;
     bytes32 private immutable _symbol;
-    uint96 private immutable _supplyCap;
-    uint96 private immutable _entryCap;
-    uint96 private immutable _bucket;
-    uint96 private immutable _refill;
-    address public immutable owner;
-    address public immutable issuer;
-    address public immutable exchange;
+    uint96 public immutable verifiedAbove;
 
-    /* STORAGE */
+    mapping(address holder => Recovery) private _recoveries;
 
-    Issuance private _issuance;
-    mapping(address holder => Account) private _accounts;
-    mapping(address holder => mapping(address spender => uint256)) private _allowances;
-
-    constructor(bytes32 name_, bytes32 symbol_, Roles memory roles, Limits memory limits_, address exchange_) {
+    constructor(
+        bytes32 name_,
+        bytes32 symbol_,
+        Roles memory roles,
+        Limits memory limits_,
+        Terms memory terms,
+        address exchange_
+    ) Signed(IExchange(exchange_).rpIdHash()) Issuing(roles, limits_, terms.life, exchange_) {
         _name = name_;
         _symbol = symbol_;
-        owner = roles.owner;
-        issuer = roles.issuer;
-        exchange = exchange_;
-        _supplyCap = limits_.supplyCap;
-        _entryCap = limits_.entryCap;
-        _bucket = limits_.bucket;
-        _refill = limits_.refill;
-        _issuance = IssuanceLibrary.pack({supply_: 0, level_: limits_.bucket, at_: block.timestamp, next_: 1});
-    }
-
-    /* ISSUING */
-
-    /// @inheritdoc IPoints
-    function mint(uint32 batch, bytes32 receiptsRoot, bytes calldata entries, bytes calldata signature) external {
-        Issuance issuance = _issuance;
-        if (batch != issuance.next()) revert BatchOutOfOrder(issuance.next(), batch);
-        if (entries.length == 0 || entries.length % ENTRY_SIZE != 0) revert MalformedEntries(entries.length);
-        bytes32 entriesHash = keccak256(entries);
-        if (!Signature.isValid(issuer, _digest(Acts.mint(batch, receiptsRoot, entriesHash)), signature)) {
-            revert InvalidSignature(issuer);
-        }
-
-        uint256 total = _mintEntries(entries);
-
-        uint256 available = issuance.available(_bucket, _refill, block.timestamp);
-        if (total > available) revert BucketExceeded(available, total);
-        uint256 supply = issuance.supply() + total;
-        if (supply > _supplyCap) revert SupplyCapExceeded(_supplyCap, supply);
-        // `batch + 1` is checked: the last number has no successor, and no old batch ever becomes the next again.
-        _issuance = IssuanceLibrary.pack(supply, available - total, block.timestamp, batch + 1);
-        emit Minted(batch, receiptsRoot, entriesHash, total, entries.length / ENTRY_SIZE);
-    }
-
-    /// @dev Balances may pass 96 bits on the way, into the fields above; `mint` then finds the total above the supply
-    /// cap and undoes everything. `total` itself cannot overflow: calldata is far shorter than 2^160 words.
-    function _mintEntries(bytes calldata entries) private returns (uint256 total) {
-        uint256 today = _today();
-        uint256 count = entries.length / ENTRY_SIZE;
-        unchecked {
-            for (uint256 index; index < count; ++index) {
-                uint256 entry;
-                assembly ("memory-safe") {
-                    entry := calldataload(add(entries.offset, shl(5, index)))
-                }
-                address holder = address(uint160(entry >> AMOUNT_BITS));
-                uint256 amount = uint96(entry);
-                if (amount == 0 || amount > _entryCap) revert EntryOutOfBounds(index, amount);
-                if (holder == address(0)) revert ERC20InvalidReceiver(holder);
-                total += amount;
-                _accounts[holder] = _accounts[holder].active(today).credited(amount);
-                emit Transfer(address(0), holder, amount);
-            }
-        }
+        verifiedAbove = terms.verifiedAbove;
     }
 
     /* HOLDERS' SIGNED INTENTS */
@@ -145,7 +90,7 @@ contract Points is IPoints, IERC20Errors, Domain {
         intent = _spend(holder, amount, act, nonce, deadline, signature);
         _receive(to, amount);
         emit Transfer(holder, to, amount);
-        emit Sent(intent, holder);
+        emit Sent(intent);
     }
 
     /// @inheritdoc IPoints
@@ -174,121 +119,75 @@ contract Points is IPoints, IERC20Errors, Domain {
         emit Redeemed(intent, holder, order, amount);
     }
 
-    /// @inheritdoc IPoints
-    function cancelNonce(uint40 nonce) external {
-        (bool fresh, Account account) = _accounts[msg.sender].using_(nonce);
-        if (!fresh) revert InvalidNonce(msg.sender, nonce);
-        _accounts[msg.sender] = account.active(_today());
-        emit NonceCancelled(msg.sender, nonce);
-    }
-
     /// @dev Everything that lets a signed intent lower a balance. What follows only says where the points go.
     function _spend(
         address holder,
         uint256 amount,
-        bytes32 structHash,
+        bytes32 act,
         uint40 nonce,
         uint40 deadline,
         bytes calldata signature
     ) private returns (bytes32 intent) {
         if (amount == 0) revert ZeroAmount();
-        if (block.timestamp > deadline) revert IntentExpired(deadline);
-        (bool fresh, Account account) = _accounts[holder].using_(nonce);
-        if (!fresh) revert InvalidNonce(holder, nonce);
-        intent = _digest(structHash);
-        if (!Signature.isValid(holder, intent, signature)) revert InvalidSignature(holder);
-        _debit(holder, account, amount);
+        Holding storage holding = _holdings[holder];
+        Account account;
+        (account, intent) = _used(holder, holding.account, act, nonce, deadline, signature, amount > verifiedAbove);
+        holding.account = _acted(holder, _debited(holder, account, amount));
     }
-
-    /* THE EXCHANGE'S OTHER LEG */
 
     /// @inheritdoc IPoints
-    function mintForSwap(address holder, uint96 amount) external returns (uint256 supply) {
-        if (msg.sender != exchange) revert OnlyExchange(msg.sender);
-        Issuance issuance = _issuance;
-        unchecked {
-            supply = issuance.supply() + amount; // 96 bits each
-        }
-        if (supply > _supplyCap) revert SupplyCapExceeded(_supplyCap, supply);
-        _issuance = issuance.withSupply(supply);
-        _accounts[holder] = _accounts[holder].active(_today()).credited(amount);
-        emit Transfer(address(0), holder, amount);
+    function cancelNonce(uint40 nonce) external {
+        Holding storage holding = _holdings[msg.sender];
+        (bool fresh, Account account) = holding.account.using_(nonce);
+        if (!fresh) revert InvalidNonce(msg.sender, nonce);
+        holding.account = _acted(msg.sender, _living(msg.sender, account));
+        emit NonceCancelled(msg.sender, nonce);
     }
 
-    /* ERC-20, FOR HOLDERS WHO PAY THEIR OWN GAS */
-
-    /// @inheritdoc IERC20
-    function transfer(address to, uint256 value) external returns (bool) {
-        _transfer(msg.sender, to, value, true);
-        return true;
+    /// @inheritdoc IPoints
+    function cancel(address holder, uint40 nonce, uint40 deadline, bytes calldata signature) external {
+        Holding storage holding = _holdings[holder];
+        bytes32 act = Acts.cancel(holder, nonce, deadline);
+        (Account account,) = _used(holder, holding.account, act, nonce, deadline, signature, false);
+        holding.account = _acted(holder, _living(holder, account));
+        emit NonceCancelled(holder, nonce);
     }
 
-    /// @inheritdoc IERC20
-    function transferFrom(address from, address to, uint256 value) external returns (bool) {
-        uint256 allowed = _allowances[from][msg.sender];
-        if (allowed != type(uint256).max) {
-            if (value > allowed) revert ERC20InsufficientAllowance(msg.sender, allowed, value);
-            unchecked {
-                _allowances[from][msg.sender] = allowed - value;
-            }
-        }
-        _transfer(from, to, value, false);
-        return true;
+    /* LOST KEYS */
+
+    /// @inheritdoc IPoints
+    function recover(address holder, address to, uint40 nonce, uint40 deadline, bytes calldata signature) external {
+        if (to == address(0) || to == holder) revert ERC20InvalidReceiver(to);
+        _authoriseOwner(Acts.recover(holder, to, nonce, deadline), nonce, deadline, signature);
+        Holding storage holding = _holdings[holder];
+        holding.account = holding.account.withRecovering(true);
+        uint256 due = block.timestamp + RECOVERY_NOTICE;
+        _recoveries[holder] = Recovery({to: to, due: uint40(due)});
+        emit RecoveryStarted(holder, to, due);
     }
 
-    /// @inheritdoc IERC20
-    function approve(address spender, uint256 value) external returns (bool) {
-        if (spender == address(0)) revert ERC20InvalidSpender(spender);
-        _allowances[msg.sender][spender] = value;
-        emit Approval(msg.sender, spender, value);
-        return true;
+    /// @inheritdoc IPoints
+    function finishRecovery(address holder) external {
+        Holding storage holding = _holdings[holder];
+        Recovery memory recovery = _recoveries[holder];
+        if (!holding.account.isRecovering()) revert NoRecovery(holder);
+        if (block.timestamp < recovery.due) revert RecoveryNotDue(holder, recovery.due);
+        Account account = _living(holder, holding.account).withRecovering(false);
+        uint256 amount = account.balance();
+        holding.account = account.debited(amount);
+        _receive(recovery.to, amount);
+        emit Transfer(holder, recovery.to, amount);
+        emit Recovered(holder, recovery.to, amount);
     }
 
-    function _transfer(address from, address to, uint256 amount, bool byHolder) private {
-        if (from == address(0)) revert ERC20InvalidSender(from);
-        if (to == address(0)) revert ERC20InvalidReceiver(to);
-        Account account = _accounts[from];
-        _checkBalance(from, account, amount);
-        account = account.debited(amount);
-        _accounts[from] = byHolder ? account.active(_today()) : account;
-        _receive(to, amount);
-        emit Transfer(from, to, amount);
+    /// @inheritdoc IPoints
+    function recoveryOf(address holder) external view returns (address to, uint40 due) {
+        if (!_holdings[holder].account.isRecovering()) return (address(0), 0);
+        Recovery storage recovery = _recoveries[holder];
+        return (recovery.to, recovery.due);
     }
 
-    /* BALANCES */
-
-    /// @dev Lowers a balance on the holder's own signed word: this is activity.
-    function _debit(address holder, Account account, uint256 amount) private {
-        _checkBalance(holder, account, amount);
-        _accounts[holder] = account.debited(amount).active(_today());
-    }
-
-    function _checkBalance(address holder, Account account, uint256 amount) private pure {
-        uint256 balance = account.balance();
-        if (amount > balance) revert ERC20InsufficientBalance(holder, balance, amount);
-    }
-
-    /// @dev Receiving is no activity, or dust would keep every account alive; but an empty account starts its life.
-    function _receive(address holder, uint256 amount) private {
-        Account account = _accounts[holder];
-        if (account.balance() == 0) account = account.active(_today());
-        _accounts[holder] = account.credited(amount);
-    }
-
-    /// @dev The points have left the holder's account: takes them out of the supply.
-    function _burned(address holder, uint256 amount) private {
-        Issuance issuance = _issuance;
-        unchecked {
-            _issuance = issuance.withSupply(issuance.supply() - amount); // a balance is at most the supply
-        }
-        emit Transfer(holder, address(0), amount);
-    }
-
-    function _today() private view returns (uint256) {
-        return block.timestamp / 1 days;
-    }
-
-    /* VIEWS */
+    /* WHAT A WALLET SHOWS */
 
     /// @inheritdoc IERC20Metadata
     function name() external view returns (string memory) {
@@ -303,45 +202,5 @@ contract Points is IPoints, IERC20Errors, Domain {
     /// @inheritdoc IERC20Metadata
     function decimals() external pure returns (uint8) {
         return 2;
-    }
-
-    /// @inheritdoc IERC20
-    function totalSupply() external view returns (uint256) {
-        return _issuance.supply();
-    }
-
-    /// @inheritdoc IERC20
-    function balanceOf(address account) external view returns (uint256) {
-        return _accounts[account].balance();
-    }
-
-    /// @inheritdoc IERC20
-    function allowance(address holder, address spender) external view returns (uint256) {
-        return _allowances[holder][spender];
-    }
-
-    /// @inheritdoc IPoints
-    function nextBatch() external view returns (uint32) {
-        return uint32(_issuance.next());
-    }
-
-    /// @inheritdoc IPoints
-    function bucketAvailable() external view returns (uint256) {
-        return _issuance.available(_bucket, _refill, block.timestamp);
-    }
-
-    /// @inheritdoc IPoints
-    function limits() external view returns (Limits memory) {
-        return Limits({supplyCap: _supplyCap, entryCap: _entryCap, bucket: _bucket, refill: _refill});
-    }
-
-    /// @inheritdoc IPoints
-    function isNonceUsable(address holder, uint40 nonce) external view returns (bool fresh) {
-        (fresh,) = _accounts[holder].using_(nonce);
-    }
-
-    /// @inheritdoc IPoints
-    function accountOf(address holder) external view returns (uint256 word) {
-        return Account.unwrap(_accounts[holder]);
     }
 }

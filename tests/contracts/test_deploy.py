@@ -10,7 +10,7 @@ from web3 import HTTPProvider, Web3
 from web3.types import RPCEndpoint
 
 from contracts import bindings, deploy, deployment, eip712, signatures
-from contracts.bindings import Limits, Roles
+from contracts.bindings import Limits, Roles, Terms
 from tests.conftest import Anvil
 
 KEY = bytes.fromhex("ac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80")
@@ -84,6 +84,7 @@ def test_a_signature_does_not_survive_a_fork(node: Anvil, tmp_path: Path) -> Non
         "symbol": b"GRO".ljust(32, b"\0"),
         "roles": Roles(issuer, issuer),
         "limits": Limits(100, 100, 100, 0),
+        "terms": Terms(365, 0),
         "salt": bytes(32),
     }
     token = bindings.factory_address_of_result(

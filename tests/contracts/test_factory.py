@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from contracts import bindings
-from contracts.bindings import Limits, ProgrammeCreated, Roles
+from contracts.bindings import Limits, ProgrammeCreated, Roles, Terms
 from tests.contracts.world import Refused, World, person
 
 OWNER, ISSUER = person("owner").address, person("issuer").address
@@ -16,7 +16,7 @@ NAME, SYMBOL = b"Grocer's Thank-you".ljust(32, b"\0"), b"GRO".ljust(32, b"\0")
 
 def parameters(**changed: object) -> dict[str, Any]:
     plain = {"name": NAME, "symbol": SYMBOL, "roles": Roles(OWNER, ISSUER), "limits": Limits(1, 2, 3, 4)}
-    return plain | {"salt": bytes(32)} | changed
+    return plain | {"terms": Terms(5, 6), "salt": bytes(32)} | changed
 
 
 def place(world: World, **changed: object) -> bytes:
@@ -27,7 +27,7 @@ def place(world: World, **changed: object) -> bytes:
 def test_a_programme_is_created_where_it_was_foretold(world: World) -> None:
     expected = place(world)
     (created,) = world.chain.do(world.factory, bindings.factory_create(**parameters()), sender=8)
-    assert created == ProgrammeCreated(expected, OWNER, ISSUER, NAME, SYMBOL)
+    assert created == ProgrammeCreated(expected, OWNER, ISSUER, NAME, SYMBOL, 5, 6)
     ask = world.chain.ask
     known = bindings.factory_is_programme(account=expected)
     assert bindings.factory_is_programme_result(ask(world.factory, known))
@@ -49,6 +49,8 @@ def test_the_address_depends_on_every_parameter(world: World) -> None:
         {"limits": Limits(1, 1, 3, 4)},
         {"limits": Limits(1, 2, 2, 4)},
         {"limits": Limits(1, 2, 3, 3)},
+        {"terms": Terms(6, 6)},
+        {"terms": Terms(5, 7)},
         {"salt": b"\1" * 32},
     ]
     assert len({place(world, **variant) for variant in variants}) == len(variants)

@@ -11,7 +11,7 @@ from contracts.bindings import Failed
 from tests.contracts.world import NOW, Programme, World, person
 
 PRICE = 10**9
-AMOUNT = 12_345
+AMOUNT = 1_234
 NEXT_YEAR = NOW + 365 * 86_400
 HOLDERS = [person(f"holder {number}") for number in range(200)]
 ACTING, IDLE = HOLDERS[:100], HOLDERS[100:]
@@ -39,9 +39,9 @@ def bundled(world: World, *calls: tuple[bytes, bytes]) -> None:
 def test_acts_stay_within_their_gas(world: World, shops: tuple[Programme, Programme]) -> None:
     grocer, florist = shops
     token, exchange, charity = grocer.address, world.exchange, world.charity("Kids").address
-    grocer.mint(*((holder, 10_000_000) for holder in HOLDERS))
+    grocer.mint(*((holder, 10_000) for holder in HOLDERS))
     within(world, "mint, new holder", 200, 24_900)
-    grocer.mint(*((holder, 10_000_000) for holder in HOLDERS))
+    grocer.mint(*((holder, 10_000) for holder in HOLDERS))
     within(world, "mint, known holder", 200, 7_700)
 
     def send(one: int, to: bytes, nonce: int) -> tuple[bytes, bytes]:
@@ -61,7 +61,7 @@ def test_acts_stay_within_their_gas(world: World, shops: tuple[Programme, Progra
     within(world, "redeem", 100, 17_500)
     for nonce, (what, most) in enumerate([("swap, new holder", 46_000), ("swap, known holder", 29_000)], 3):
         swaps = (
-            world.swap_call(grocer, florist, one, AMOUNT, minimum=12_000, nonce=nonce, deadline=NEXT_YEAR, short=True)
+            world.swap_call(grocer, florist, one, AMOUNT, minimum=1_200, nonce=nonce, deadline=NEXT_YEAR, short=True)
             for one in ACTING
         )
         bundled(world, *((exchange, swap) for swap in swaps))

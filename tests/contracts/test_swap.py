@@ -49,7 +49,7 @@ def test_a_swap_burns_pays_and_mints(world: World, pair: tuple[Programme, Progra
     assert events == [
         Transfer(ANNA.address, bytes(20), 101),
         Transfer(bytes(20), ANNA.address, 40),
-        Swapped(digest, grocer.address, florist.address, ANNA.address, 101, 40, 202, 0),
+        Swapped(digest, grocer.address, florist.address, 202, 0),
     ]
     assert (grocer.balance(ANNA), florist.balance(ANNA), grocer.supply(), florist.supply()) == (899, 40, 899, 40)
     assert (world.margin(grocer.address), world.margin(florist.address), world.held()) == (9_798, 202, 10_000)
@@ -60,9 +60,10 @@ def test_the_network_fee_is_rounded_up_and_credited_to_its_account(
 ) -> None:
     grocer, florist = pair
     world.chain.do(world.exchange, bindings.exchange_set_fee(fee_bps=30, account=FEES.address))
-    (*_, swapped) = world.chain.do(world.exchange, world.swap_call(grocer, florist, ANNA, 101))
+    (_, minted, swapped) = world.chain.do(world.exchange, world.swap_call(grocer, florist, ANNA, 101))
     assert isinstance(swapped, Swapped)
-    assert (swapped.out, swapped.value, swapped.fee) == formula(101, 2 * PRICE, 5 * PRICE, 30) == (40, 202, 1)
+    assert isinstance(minted, Transfer)
+    assert (minted.value, swapped.value, swapped.fee) == formula(101, 2 * PRICE, 5 * PRICE, 30) == (40, 202, 1)
     margins = [world.margin(account) for account in (grocer.address, florist.address, FEES.address)]
     assert margins == [9_798, 201, 1]
 
@@ -71,9 +72,10 @@ def test_a_preview_tells_what_the_swap_then_does(world: World, pair: tuple[Progr
     grocer, florist = pair
     call = bindings.exchange_preview_swap(from_=grocer.address, into=florist.address, amount=333)
     preview = bindings.exchange_preview_swap_result(world.chain.ask(world.exchange, call))
-    (*_, swapped) = world.chain.do(world.exchange, world.swap_call(grocer, florist, ANNA, 333))
+    (_, minted, swapped) = world.chain.do(world.exchange, world.swap_call(grocer, florist, ANNA, 333))
     assert isinstance(swapped, Swapped)
-    assert preview == (swapped.out, swapped.value, swapped.fee)
+    assert isinstance(minted, Transfer)
+    assert preview == (minted.value, swapped.value, swapped.fee)
 
 
 def test_the_holders_minimum_is_kept(world: World, pair: tuple[Programme, Programme]) -> None:
@@ -131,9 +133,9 @@ def test_an_expired_or_missing_quote_trades_nothing(world: World, pair: tuple[Pr
     stranger = Programme(world.chain, FEES.address, FEES, FEES, bytes(32))
     with pytest.raises(Refused, match="UnknownProgramme"):
         world.chain.do(world.exchange, world.swap_call(grocer, stranger, ANNA, 50))
-    until = world.chain.now + 100
+    until = world.chain.now + 2 * DAY
     world.quote(florist, bid=PRICE, ask=PRICE, until=until)
-    world.chain.travel(101)
+    world.chain.travel(2 * DAY)
     with pytest.raises(Refused, match=rf"QuoteExpired\(programme=0x{florist.address.hex()}, until={until}\)"):
         world.chain.do(world.exchange, world.swap_call(grocer, florist, ANNA, 50))
 
@@ -155,18 +157,20 @@ def test_the_daily_cap_bounds_what_leaves_in_a_day(world: World, pair: tuple[Pro
         answer = world.chain.ask(world.exchange, bindings.exchange_cap_left(programme=grocer.address))
         return bindings.exchange_cap_left_result(answer)
 
-    world.chain.travel(DAY - world.chain.now % DAY)  # the start of a day
     world.quote(grocer, bid=2 * PRICE, ask=3 * PRICE, cap=100)
+    world.chain.travel(DAY - world.chain.now % DAY)  # the start of a day
     assert left() == 100
     world.chain.do(world.exchange, world.swap_call(grocer, florist, ANNA, 30))
     assert left() == 40
     with pytest.raises(Refused, match=rf"DailyCapExceeded\(account=0x{grocer.address.hex()}, left=40, wanted=42\)"):
         world.chain.do(world.exchange, world.swap_call(grocer, florist, ANNA, 21, nonce=1))
     world.chain.do(world.exchange, world.swap_call(grocer, florist, ANNA, 20, nonce=1))
-    world.quote(grocer, bid=2 * PRICE, ask=3 * PRICE, cap=50)
     assert left() == 0
     world.chain.travel(DAY)
-    world.chain.do(world.exchange, world.swap_call(grocer, florist, ANNA, 25, nonce=2))
+    assert left() == 100
+    world.quote(grocer, bid=2 * PRICE, ask=3 * PRICE, cap=200)
+    assert left() == 200
+    world.chain.do(world.exchange, world.swap_call(grocer, florist, ANNA, 100, nonce=2))
     assert left() == 0
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import hashlib
 import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -15,13 +16,15 @@ from eth_tester.exceptions import TransactionFailed
 from eth_utils.address import to_checksum_address
 
 from contracts import artifact, bindings, eip712, packed, signatures
-from contracts.bindings import Call, Event, Limits, Quote, Roles
+from contracts.bindings import Call, Event, Limits, Quote, Roles, Terms
 
 CHAIN_ID = 131277322940537  # eth-tester's own
 NOW = 1_900_000_000
 FOREVER = 2**40 - 1
 GAS = 29_000_000
 ROOT = keccak(b"receipts")
+RP_ID_HASH = hashlib.sha256(b"localhost").digest()
+LASTING = Terms(life=1_000, verified_above=2**96 - 1)
 WIDE = Limits(supply_cap=2**96 - 1, entry_cap=2**96 - 1, bucket=2**96 - 1, refill=2**96 - 1)
 
 
@@ -49,6 +52,7 @@ def person(name: str) -> Person:
 class Chain:
     tester: Any
     gas_used: int = 0
+    id: int = CHAIN_ID
 
     @classmethod
     def start(cls) -> Chain:
@@ -194,7 +198,7 @@ class World:
     separator: bytes
     salts: Any = field(default_factory=lambda: itertools.count(1))
 
-    def programme(self, name: str, limits: Limits = WIDE) -> Programme:
+    def programme(self, name: str, limits: Limits = WIDE, terms: Terms = LASTING) -> Programme:
         owner, issuer = person(f"{name} owner"), person(f"{name} issuer")
         title = name.encode().ljust(32, b"\0")
         call = bindings.factory_create(
@@ -202,11 +206,12 @@ class World:
             symbol=title,
             roles=Roles(owner.address, issuer.address),
             limits=limits,
+            terms=terms,
             salt=next(self.salts).to_bytes(32),
         )
         (created,) = self.chain.do(self.factory, call)
         assert isinstance(created, bindings.ProgrammeCreated)
-        separator = eip712.domain_separator(CHAIN_ID, created.programme)
+        separator = eip712.domain_separator(self.chain.id, created.programme)
         return Programme(self.chain, created.programme, owner, issuer, separator)
 
     def trading(self, name: str, *, bid: int, ask: int, margin: int = 0, cap: int = 2**88 - 1) -> Programme:
@@ -253,7 +258,12 @@ class World:
     def quote(
         self, programme: Programme, *, bid: int, ask: int, until: int = FOREVER, cap: int = 2**88 - 1
     ) -> list[Event]:
-        return self.chain.do(self.exchange, self.quote_call(programme, bid=bid, ask=ask, until=until, cap=cap))
+        """Posts a quote and, if it has to wait, waits until it is in force."""
+        events = self.chain.do(self.exchange, self.quote_call(programme, bid=bid, ask=ask, until=until, cap=cap))
+        (posted,) = events
+        assert isinstance(posted, bindings.Quoted)
+        self.chain.travel(max(0, posted.effective - self.chain.now))
+        return events
 
     def consent(self, programme: Programme, partner: bytes, allowed: bool = True) -> list[Event]:
         act: dict[str, Any] = {
@@ -277,6 +287,11 @@ class World:
         act: dict[str, Any] = {"account": account, "to": to, "amount": amount, "nonce": self.nonce(account)}
         signature = signer.sign(eip712.withdraw_digest(self.separator, **act))
         return bindings.exchange_withdraw(**act, signature=signature)
+
+    def payout_call(self, charity: Person, payout: bytes, *, by: Person | None = None) -> bytes:
+        act: dict[str, Any] = {"charity": charity.address, "payout": payout, "nonce": self.nonce(charity.address)}
+        signature = (by or charity).sign(eip712.payout_digest(self.separator, **act))
+        return bindings.exchange_set_payout(**act, signature=signature)
 
     def swap_call(
         self,
@@ -337,13 +352,14 @@ class World:
         )
 
 
-def make_world(max_fee_bps: int = 500) -> World:
+def make_world(max_fee_bps: int = 500, *, chain: Chain | None = None) -> World:
     """The contracts, the operator (account 0) with an allowance to the exchange, and nothing else."""
-    chain = Chain.start()
+    chain = chain or Chain.start()
     settlement = chain.deploy("SettlementToken")
-    types, values = ("address", "address", "uint16"), (settlement, chain.account(0), max_fee_bps)
+    types = ("address", "address", "uint16", "bytes32")
+    values = (settlement, chain.account(0), max_fee_bps, RP_ID_HASH)
     exchange = chain.deploy("Exchange", types, values)
     factory = bindings.exchange_factory_result(chain.ask(exchange, bindings.exchange_factory()))
     chain.do(settlement, bindings.settlement_approve(spender=exchange, value=2**256 - 1))
-    separator = eip712.domain_separator(CHAIN_ID, exchange)
+    separator = eip712.domain_separator(chain.id, exchange)
     return World(chain, settlement, exchange, factory, chain.deploy("Bundle"), separator)

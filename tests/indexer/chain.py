@@ -64,7 +64,7 @@ def minted(token: bytes, number: int, entries: Sequence[tuple[bytes, int]]) -> l
 def sent(token: bytes, from_: bytes, to: bytes, amount: int) -> list[Emitted]:
     return [
         transfer(token, from_, to, amount),
-        _log(token, bindings.SENT_TOPIC, [digest("send"), from_]),
+        _log(token, bindings.SENT_TOPIC, [digest("send"), from_, to], "uint256", amount),
     ]
 
 

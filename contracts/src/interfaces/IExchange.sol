@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 pragma solidity ^0.8.30;
 
-import {IERC5267} from "@openzeppelin/contracts/interfaces/IERC5267.sol";
+import {ISigned} from "./ISigned.sol";
 
 /// @title Swaps and gifts between independently owned programmes
 /// @notice Each programme posts one bid and one ask per point in the settlement token and pays for its swaps from its
@@ -15,16 +15,26 @@ import {IERC5267} from "@openzeppelin/contracts/interfaces/IERC5267.sol";
 ///
 /// Accounts are addresses: a programme's token, a charity's key, or any ordinary address. A programme's account is
 /// governed by the programme's `owner()`, every other one by the address itself. An owner acts by its own transaction
-/// with an empty signature, or by a signature over the act, relayed by anyone. Signatures are as in `IPoints`, in the
-/// domain `{name: "points-exchange", version: "1", chainId, verifyingContract: this exchange}`:
+/// with an empty signature, or by a signature over the act, relayed by anyone. Signatures are as `ISigned` says, in this
+/// exchange's domain, over:
 ///
 ///     Quote(address programme,uint64 bid,uint64 ask,uint40 until,uint88 cap,uint64 nonce)
 ///     Partner(address programme,address partner,bool allowed,uint64 nonce)
 ///     Withdraw(address account,address to,uint96 amount,uint64 nonce)
+///     Payout(address charity,address payout,uint64 nonce)
+///     Match(address sponsor,uint32 campaign,uint32 ratio,uint96 pool,uint40 until,uint64 nonce)
 ///
-/// `nonce` is the account's `nonceOf`, strictly sequential, so that an older quote never overrides a newer one. It is
+/// A passkey must have verified who is present. `nonce` is the account's `nonceOf`, strictly sequential, so that an older quote never overrides a newer one. It is
 /// the same counter for every act of the account, signed or not.
-interface IExchange is IERC5267 {
+///
+/// What could surprise a holder waits. A quote that is worse in anything than the one in force (a lower bid, a higher ask,
+/// an earlier end, a lower cap) takes effect 24 hours later, a better one at once; a programme's withdrawal is announced
+/// 7 days before, so that holders can leave first; a charity is paid out to one address, which changes in 14 days. Charities
+/// and ordinary accounts, who owe nobody anything, withdraw at once. Closing a pair is at once, too: it only ends trade.
+///
+/// The guardian may pause swaps here and minting in each programme (`IPoints.pause`), for at most 72 hours, and then not for
+/// another 72. Nothing else can be paused: who holds points or margin can always leave.
+interface IExchange is ISigned {
     /// @notice What a programme pays (`bid`) and charges (`ask`) per base unit of points, in settlement base units x 1e9.
     /// @param until Unix time after which the quote is void
     /// @param cap most settlement base units that may leave the margin by swaps and gifts in one day (UTC)
@@ -39,33 +49,53 @@ interface IExchange is IERC5267 {
     event PartnerSet(address indexed programme, address indexed partner, bool allowed);
     event Deposited(address indexed account, address indexed from, uint256 amount);
     event Withdrawn(address indexed account, address indexed to, uint256 amount);
-    /// @notice The margin of `from` paid `value`; `into` received `value - fee`; the fee account received `fee`.
+    /// @notice The margin of `from` paid `value`; `into` received `value - fee`; the fee account received `fee`. The last
+    /// `Transfer` of each token before it says whose points were swapped, how many, and for how many.
     event Swapped(
-        bytes32 indexed intent,
-        address indexed from,
-        address indexed into,
-        address holder,
-        uint256 amount,
-        uint256 out,
-        uint256 value,
-        uint256 fee
+        bytes32 indexed intent, address indexed from, address indexed into, uint256 value, uint256 fee
     );
-    /// @notice The margin of `programme` paid `value` to `charity`; `campaign` 0 is a gift outside any campaign.
+    /// @notice The margin of `programme` paid `value` to `charity`; `campaign` 0 is a gift outside any campaign. The token's
+    /// last `Transfer` before it says whose points were given, and how many.
     event Given(
         bytes32 indexed intent,
         address indexed programme,
         address indexed charity,
-        address holder,
         uint256 campaign,
-        uint256 amount,
         uint256 value
     );
+    /// @notice `sponsor` paid `value` more to `charity` for the gift by `intent`.
+    event Matched(
+        bytes32 indexed intent, uint256 indexed campaign, address indexed sponsor, address charity, uint256 value
+    );
+    /// @notice `amount` of the programme's margin, or what is left of it, can be paid to `to` from Unix second `due`.
+    event WithdrawalAnnounced(address indexed account, address indexed to, uint256 amount, uint256 due);
+    /// @notice The charity is paid out to `payout`, and to nobody else, from Unix second `effective`.
+    event PayoutSet(address indexed charity, address indexed payout, uint256 effective);
+    /// @notice `sponsor` may now match gifts to the campaign; an earlier sponsor's match has ended.
+    event SponsorNamed(uint256 indexed campaign, address indexed sponsor);
+    /// @notice Until Unix second `until` gifts are matched with `ratio` basis points of their value, `pool` in all at most.
+    event MatchSet(
+        uint256 indexed campaign, address indexed sponsor, uint256 ratio, uint256 pool, uint256 until
+    );
+    event GuardianSet(address indexed guardian);
+    /// @notice Swapping is paused until this Unix second; a pause has ended early if it is now.
+    event PauseSet(uint256 until);
     event CharityRegistered(address indexed charity, bytes32 name);
     event CampaignOpened(uint256 indexed campaign, address indexed charity, uint256 goal, uint256 end);
     event FeeSet(uint256 feeBps, address indexed account);
     event OwnershipTransferred(address indexed previous, address indexed current);
 
     error OnlyOwner(address caller);
+    error OnlyGuardian(address caller);
+    /// @notice Swapping is paused until this Unix second.
+    error Paused(uint256 until);
+    /// @notice A charity is paid out to its payout address only.
+    error NotPayout(address charity, address to);
+    /// @notice The programme has announced no withdrawal.
+    error NothingAnnounced(address programme);
+    error NoticeNotOver(address programme, uint256 due);
+    /// @notice The campaign has no sponsor, or the charity would be its own.
+    error InvalidMatch();
     error UnknownProgramme(address programme);
     error UnknownCharity(address charity);
     error UnknownCampaign(uint256 campaign);
@@ -92,6 +122,8 @@ interface IExchange is IERC5267 {
     error UnexpectedDeposit(uint256 wanted, uint256 received);
 
     /// @notice Posts a programme's quote. `signature` is the owner's over `Quote`, or empty if the owner calls.
+    /// At once if no quote is in force or nothing is worse than in the one that is; else in 24 hours, until when the one in
+    /// force stays. Either way it replaces a quote that was announced and is not in force yet.
     function setQuote(address programme, Quote calldata quote, uint64 nonce, bytes calldata signature) external;
 
     /// @notice Opens or closes one direction of consent; a pair trades when both directions are open.
@@ -101,8 +133,17 @@ interface IExchange is IERC5267 {
     /// @notice Pulls `amount` settlement base units from the caller into `account`'s margin.
     function deposit(address account, uint96 amount) external;
 
-    /// @notice Pays `amount` of `account`'s margin to `to`; by the account's owner. Never pausable.
+    /// @notice Takes `amount` of `account`'s margin out to `to`; by the account's owner. Never pausable. A programme's
+    /// withdrawal is only announced, in place of an earlier one, and can be completed in 7 days; until then its margin
+    /// goes on paying for swaps and gifts. Anybody else is paid at once, a charity at its payout address only.
     function withdraw(address account, address to, uint96 amount, uint64 nonce, bytes calldata signature) external;
+
+    /// @notice Pays what the programme announced, or what is left of its margin. Anybody may.
+    function completeWithdrawal(address programme) external;
+
+    /// @notice Changes the address that the charity is paid out to, in 14 days, in place of an earlier change that has not
+    /// come yet. By the charity. At first it is the charity's own.
+    function setPayout(address charity, address payout, uint64 nonce, bytes calldata signature) external;
 
     /// @notice Swaps `amount` of `from` into at least `minimum` of `into`, by the holder's intent signed for `from`.
     function swap(
@@ -139,6 +180,24 @@ interface IExchange is IERC5267 {
     /// @notice Opens a campaign; numbers start at 1. Owner only.
     function openCampaign(address charity, uint96 goal, uint40 end) external returns (uint32 campaign);
 
+    /// @notice Says who may match gifts to a campaign; 0 is nobody. What an earlier sponsor matched ends. Owner only.
+    function nameSponsor(uint32 number, address sponsor) external;
+
+    /// @notice Matches gifts to a campaign, in place of the sponsor's earlier terms. By the owner of the sponsor's account,
+    /// whose margin pays. A match is rounded down, and is as much as pool and margin allow.
+    /// @param ratio basis points of a gift's value; @param pool most settlement base units in all; @param until last second
+    function setMatch(uint32 number, uint32 ratio, uint96 pool, uint40 until, uint64 nonce, bytes calldata signature)
+        external;
+
+    /// @notice Appoints who may pause; 0 is nobody. Owner only.
+    function setGuardian(address account) external;
+
+    /// @notice Pauses swaps for 72 hours. Guardian only, and not before 72 hours after the end of the last pause.
+    function pause() external;
+
+    /// @notice Ends a pause early, by guardian or owner.
+    function unpause() external;
+
     /// @notice Sets the network fee, at most `MAX_FEE_BPS`, and the account that receives it. Owner only.
     function setFee(uint16 feeBps, address account) external;
 
@@ -150,7 +209,15 @@ interface IExchange is IERC5267 {
         external
         view
         returns (uint256 out, uint256 value, uint256 fee);
+    /// @notice The quote in force; zeros if none was ever posted.
     function quoteOf(address programme) external view returns (Quote memory);
+    /// @notice The quote that will be in force at `effective`; zeros if none is announced.
+    function announcedQuote(address programme)
+        external
+        view
+        returns (uint64 bid, uint64 ask, uint40 until, uint88 cap, uint40 effective);
+    function announcedWithdrawal(address programme) external view returns (address to, uint96 amount, uint40 due);
+    function payoutOf(address charity) external view returns (address);
     function marginOf(address account) external view returns (uint256);
     /// @notice Settlement base units that may still leave `programme`'s margin today.
     function capLeft(address programme) external view returns (uint256);
@@ -158,10 +225,14 @@ interface IExchange is IERC5267 {
     function partners(address from, address into) external view returns (bool);
     function nonceOf(address account) external view returns (uint64);
     function isCharity(address account) external view returns (bool);
-    function campaignOf(uint32 campaign)
+    function campaignOf(uint32 number)
         external
         view
         returns (address charity, uint96 goal, uint40 end, uint256 raised);
+    /// @notice `pool` is what is left of it; zeros without a sponsor.
+    function matchOf(uint32 number) external view returns (address sponsor, uint32 ratio, uint96 pool, uint40 until);
+    function pausedUntil() external view returns (uint40);
+    function guardian() external view returns (address);
     function settlementToken() external view returns (address);
     function factory() external view returns (address);
     function owner() external view returns (address);

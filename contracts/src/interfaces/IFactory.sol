@@ -8,7 +8,13 @@ import {IPoints} from "./IPoints.sol";
 /// every one of its parameters, so whoever relays the creation can change nothing.
 interface IFactory {
     event ProgrammeCreated(
-        address indexed programme, address indexed owner, address indexed issuer, bytes32 name, bytes32 symbol
+        address indexed programme,
+        address indexed owner,
+        address indexed issuer,
+        bytes32 name,
+        bytes32 symbol,
+        uint256 life,
+        uint256 verifiedAbove
     );
 
     /// @notice This very programme exists already, at `programme`.
@@ -22,6 +28,7 @@ interface IFactory {
         bytes32 symbol,
         IPoints.Roles calldata roles,
         IPoints.Limits calldata limits,
+        IPoints.Terms calldata terms,
         bytes32 salt
     ) external returns (address programme);
 
@@ -31,6 +38,7 @@ interface IFactory {
         bytes32 symbol,
         IPoints.Roles calldata roles,
         IPoints.Limits calldata limits,
+        IPoints.Terms calldata terms,
         bytes32 salt
     ) external view returns (address programme);
 

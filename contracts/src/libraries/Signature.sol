@@ -1,28 +1,22 @@
 // SPDX-License-Identifier: MIT
 pragma solidity ^0.8.30;
 
-/// @title Signatures: a scheme byte, then what that scheme wants
-/// @notice The scheme is what the signature says, never inferred from the signer's code. A scheme is a branch here and
-/// nothing anywhere else.
+import {IERC1271} from "@openzeppelin/contracts/interfaces/IERC1271.sol";
+
+/// @title Signatures by keys of secp256k1 and by contracts
 library Signature {
-    /// secp256k1: the 64 bytes `r ‖ vs` of EIP-2098, `s` in the lower half of the order.
-    uint8 internal constant ECDSA = 0;
-
     uint256 private constant HALF_ORDER = 0x7fffffffffffffffffffffffffffffff5d576e7357a4501ddfe92f46681b20a0;
+    /// Enough for a nested multisignature wallet with passkeys.
+    uint256 private constant CONTRACT_GAS = 250_000;
 
-    function isValid(address signer, bytes32 digest, bytes calldata signature) internal pure returns (bool) {
-        if (signature.length == 0) return false;
-        if (uint8(signature[0]) == ECDSA) return _isEcdsa(signer, digest, signature);
-        return false;
-    }
-
-    function _isEcdsa(address signer, bytes32 digest, bytes calldata signature) private pure returns (bool) {
-        if (signature.length != 65) return false;
+    /// @param signature `r ‖ vs` of EIP-2098, `s` in the lower half of the order
+    function isEcdsa(address signer, bytes32 digest, bytes calldata signature) internal pure returns (bool) {
+        if (signature.length != 64) return false;
         bytes32 r;
         uint256 vs;
         assembly ("memory-safe") {
-            r := calldataload(add(signature.offset, 1))
-            vs := calldataload(add(signature.offset, 33))
+            r := calldataload(signature.offset)
+            vs := calldataload(add(signature.offset, 32))
         }
         uint256 s = vs & uint256(type(int256).max);
         if (s > HALF_ORDER) return false;
@@ -30,5 +24,18 @@ library Signature {
             address recovered = ecrecover(digest, uint8((vs >> 255) + 27), r, bytes32(s));
             return recovered == signer && recovered != address(0);
         }
+    }
+
+    /// @notice Asks the signer's contract (ERC-1271). Hostile ones are harmless: they get no more gas than they may use,
+    /// cannot change anything, and no more than one word of their answer is copied. One that is called with too
+    /// little gas by whoever relays only makes the intent fail, which changes nothing.
+    function isContracts(address signer, bytes32 digest, bytes calldata signature) internal view returns (bool) {
+        bytes memory question = abi.encodeCall(IERC1271.isValidSignature, (digest, signature));
+        bytes32 answer;
+        assembly ("memory-safe") {
+            let success := staticcall(CONTRACT_GAS, signer, add(question, 0x20), mload(question), 0, 0x20)
+            if and(success, gt(returndatasize(), 0x1f)) { answer := mload(0) }
+        }
+        return answer == bytes32(IERC1271.isValidSignature.selector);
     }
 }

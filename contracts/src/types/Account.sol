@@ -10,7 +10,7 @@ pragma solidity ^0.8.30;
 ///
 /// `balance`  base units. Bounded by the total supply, which is below 2^96: adding to it cannot carry.
 /// `day`      UTC day of the holder's last activity, which is earning or signing; receiving is not.
-/// `flags`    none yet, always 0.
+/// `flags`    bit 0: the programme's owner wants to move the points of this holder, who is said to be lost.
 /// `base`, `window`  the anti-replay window of IPsec: bit i tells whether nonce `base + i` was used, everything below
 ///            `base` is void. A nonce above the window slides it, so none is ever stuck behind a lost one.
 ///
@@ -24,7 +24,7 @@ library AccountLibrary {
     uint256 internal constant BALANCE_MASK = type(uint96).max;
     uint256 private constant DAY_SHIFT = 96;
     uint256 private constant DAY_MASK = uint256(type(uint16).max) << DAY_SHIFT;
-    uint256 private constant FLAGS_SHIFT = 112;
+    uint256 private constant RECOVERING = 1 << 112;
     uint256 private constant BASE_SHIFT = 120;
     uint256 private constant WINDOW_SHIFT = 160;
     uint256 private constant LOW_MASK = (1 << BASE_SHIFT) - 1;
@@ -44,8 +44,8 @@ library AccountLibrary {
         return uint16(Account.unwrap(account) >> DAY_SHIFT);
     }
 
-    function flags(Account account) internal pure returns (uint256) {
-        return uint8(Account.unwrap(account) >> FLAGS_SHIFT);
+    function isRecovering(Account account) internal pure returns (bool) {
+        return Account.unwrap(account) & RECOVERING != 0;
     }
 
     function base(Account account) internal pure returns (uint256) {
@@ -70,6 +70,11 @@ library AccountLibrary {
         }
     }
 
+    function withRecovering(Account account, bool recovering) internal pure returns (Account) {
+        uint256 others = Account.unwrap(account) & ~RECOVERING;
+        return Account.wrap(recovering ? others | RECOVERING : others);
+    }
+
     /// @notice The holder was active `today`, a UTC day number.
     function active(Account account, uint256 today) internal pure returns (Account) {
         return Account.wrap((Account.unwrap(account) & ~DAY_MASK) | (uint256(uint16(today)) << DAY_SHIFT));
@@ -77,23 +82,24 @@ library AccountLibrary {
 
     /// @notice Uses up `nonce`; `fresh` is false, and the account unchanged, if it cannot be used (any more).
     function using_(Account account, uint256 nonce) internal pure returns (bool fresh, Account used) {
-        uint256 from = base(account);
-        if (nonce < from || nonce >= NONCE_END) return (false, account);
         unchecked {
-            // No overflow: from <= nonce < 2^40, and the shifts are of 96-bit values.
-            uint256 bits = window(account);
-            uint256 place = nonce - from;
-            if (place >= WINDOW) {
-                uint256 slide = place - (WINDOW - 1);
-                if (slide > MAX_SLIDE) return (false, account);
-                from += slide;
-                bits >>= slide;
-                place = WINDOW - 1;
-            }
-            uint256 bit = 1 << place;
-            if (bits & bit != 0) return (false, account);
+            // A nonce below `base` wraps around, far above the window and what it may slide.
+            uint256 place = nonce - base(account);
+            if (place >= WINDOW) return _slid(account, nonce, place);
+            uint256 bit = 1 << (WINDOW_SHIFT + place);
+            if (Account.unwrap(account) & bit != 0) return (false, account);
+            return (true, Account.wrap(Account.unwrap(account) | bit));
+        }
+    }
+
+    /// @dev Slides the window so that `nonce`, `place` above its base, is its last and used.
+    function _slid(Account account, uint256 nonce, uint256 place) private pure returns (bool, Account) {
+        unchecked {
+            uint256 slide = place - (WINDOW - 1); // place >= WINDOW
+            if (slide > MAX_SLIDE || nonce >= NONCE_END) return (false, account);
+            uint256 bits = (window(account) >> slide) | (1 << (WINDOW - 1));
             uint256 low = Account.unwrap(account) & LOW_MASK;
-            return (true, Account.wrap(((bits | bit) << WINDOW_SHIFT) | (from << BASE_SHIFT) | low));
+            return (true, Account.wrap((bits << WINDOW_SHIFT) | ((base(account) + slide) << BASE_SHIFT) | low));
         }
     }
 }

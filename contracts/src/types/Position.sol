@@ -11,7 +11,7 @@ pragma solidity ^0.8.30;
 /// `margin`  settlement base units that the exchange holds for the account.
 /// `spent`   what left the margin by swaps and gifts on UTC day `day`.
 /// `nonce`   the next sequential nonce of the account's owner.
-/// `flags`   bit 0: a registered charity.
+/// `flags`   bit 0: a registered charity; bit 1: a quote has been announced.
 type Position is uint256;
 
 using PositionLibrary for Position global;
@@ -21,6 +21,7 @@ library PositionLibrary {
     uint256 private constant DAY_SHIFT = 184;
     uint256 private constant NONCE_SHIFT = 200;
     uint256 private constant CHARITY = 1 << 248;
+    uint256 private constant ANNOUNCED = 1 << 249;
     uint256 private constant DAILY_MASK = ((1 << (NONCE_SHIFT - SPENT_SHIFT)) - 1) << SPENT_SHIFT;
 
     /// @notice The account would hold more settlement tokens than its word can count.
@@ -46,6 +47,15 @@ library PositionLibrary {
 
     function asCharity(Position position) internal pure returns (Position) {
         return Position.wrap(Position.unwrap(position) | CHARITY);
+    }
+
+    function hasAnnounced(Position position) internal pure returns (bool) {
+        return Position.unwrap(position) & ANNOUNCED != 0;
+    }
+
+    function withAnnounced(Position position, bool announced) internal pure returns (Position) {
+        uint256 others = Position.unwrap(position) & ~ANNOUNCED;
+        return Position.wrap(announced ? others | ANNOUNCED : others);
     }
 
     function nextNonce(Position position) internal pure returns (Position) {

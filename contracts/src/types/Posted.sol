@@ -42,6 +42,12 @@ library PostedLibrary {
         return uint88(Posted.unwrap(posted) >> CAP_SHIFT);
     }
 
+    /// @notice Whether holders could lose anything by `posted` taking the place of `standing`.
+    function isWorseThan(Posted posted, Posted standing) internal pure returns (bool) {
+        return bid(posted) < bid(standing) || ask(posted) > ask(standing) || until(posted) < until(standing)
+            || cap(posted) < cap(standing);
+    }
+
     /// @notice What the programme pays for `amount` (at most 96 bits) of its points.
     function valueDown(Posted posted, uint256 amount) internal pure returns (uint256) {
         unchecked {

@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: MIT
+pragma solidity ^0.8.30;
+
+import {Domain} from "./Domain.sol";
+import {ISigned} from "./interfaces/ISigned.sol";
+import {Passkey} from "./libraries/Passkey.sol";
+import {Signature} from "./libraries/Signature.sol";
+
+/// @title Signatures over acts, as `ISigned` describes them
+/// @notice A scheme is a branch here and nothing anywhere else.
+abstract contract Signed is Domain, ISigned {
+    uint8 private constant ECDSA = 0;
+    uint8 private constant PASSKEY = 1;
+    uint8 private constant CONTRACT = 2;
+
+    bytes32 public immutable rpIdHash;
+    bool public immutable hasPasskeys;
+
+    constructor(bytes32 rpIdHash_) {
+        rpIdHash = rpIdHash_;
+        hasPasskeys = Passkey.isSupported();
+    }
+
+    /// @dev Whether `signer` signed what `_digest` gave.
+    /// @param verified whether a passkey must have verified who is present
+    function _isSigned(address signer, bytes32 digest, bytes calldata signature, bool verified)
+        internal
+        view
+        returns (bool)
+    {
+        if (signature.length == 0) return false;
+        uint8 scheme = uint8(signature[0]);
+        bytes calldata rest = signature[1:];
+        if (scheme == ECDSA) return Signature.isEcdsa(signer, digest, rest);
+        if (scheme == PASSKEY) return hasPasskeys && Passkey.isValid(signer, digest, rest, rpIdHash, verified);
+        if (scheme == CONTRACT) return Signature.isContracts(signer, digest, rest);
+        return false;
+    }
+}
