@@ -4,8 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := .make
 
-.PHONY: up test check bench kills clean install lock artifacts format
-.PHONY: up test check bench clean install lock artifacts format gas
+.PHONY: up test check bench kills clean install lock artifacts format gas
 
 up: install  ## PostgreSQL, a chain, contracts, sample merchants, a week of purchases, the gateway on 127.0.0.1:8000
 	@$(BIN)/points up
