@@ -18,7 +18,7 @@ GAS: Final[dict[Kind, int]] = {
     "redeem": 150_000,
     "swap": 400_000,
     "give": 300_000,
-    "create": 6_000_000,
+    "create": 5_500_000,
     "quote": 200_000,
     "partner": 150_000,
     "deposit": 200_000,

@@ -2,8 +2,8 @@
 
 Pure, and the only file that knows what an event means. Invariants: every change of a balance becomes exactly one entry
 per side, with the kind that the semantic event of the same transaction claims for it (`Minted`, `Sent`, `Redeemed`,
-`Swapped`, `Given`, each of which follows its transfers); a transfer between holders that nothing claims was made by its
-holder's own transaction; an unclaimed mint or burn, an unknown event or a contradiction raises `Unprojectable`, for a
+`Swapped`, `Given`, `Expired`, `ClawedBack`, `Recovered`, each of which follows its transfers); a transfer between holders
+that nothing claims was made by its holder's own transaction; an unclaimed mint or burn, an unknown event or a contradiction raises `Unprojectable`, for a
 guess would be a false ledger.
 """
 
@@ -44,8 +44,11 @@ class Rows:
     batch: list[Row] = field(default_factory=list)
     entry: list[Row] = field(default_factory=list)
     redemption: list[Row] = field(default_factory=list)
+    clawback: list[Row] = field(default_factory=list)
+    life: list[Row] = field(default_factory=list)
     swap: list[Row] = field(default_factory=list)
     gift: list[Row] = field(default_factory=list)
+    matching: list[Row] = field(default_factory=list)
     quote: list[Row] = field(default_factory=list)
     partner: list[Row] = field(default_factory=list)
     fee: list[Row] = field(default_factory=list)
@@ -129,6 +132,19 @@ def _claim(work: _Work, log: Log, token: bytes, *, from_: bytes, to: bytes, amou
     return moves.pop()[0]
 
 
+def _last(work: _Work, log: Log, token: bytes, what: str) -> Moved:
+    """The last unclaimed transfer of `token`, for an event that leaves it to the transfer to say who and how many."""
+    moves = work.unclaimed.get(token)
+    fits = moves and {
+        "send": NOBODY not in moves[-1][1:3],
+        "burn": moves[-1][2] == NOBODY,
+        "mint": moves[-1][1] == NOBODY,
+    }
+    if not moves or not fits or not fits[what]:
+        raise Unprojectable(f"{_place(work, log)}: no {what} of 0x{token.hex()} stands before it")
+    return moves.pop()
+
+
 def _entry(
     work: _Work,
     log_index: int,
@@ -168,9 +184,9 @@ def _minted(work: _Work, log: Log, event: bindings.Minted) -> None:
 
 
 def _sent(work: _Work, log: Log, event: bindings.Sent) -> None:
-    index = _claim(work, log, log.address, from_=event.holder, to=event.to, amount=event.amount)
-    _entry(work, index, 0, log.address, event.holder, -event.amount, "sent", event.to, event.intent)
-    _entry(work, index, 1, log.address, event.to, event.amount, "received", event.holder, event.intent)
+    index, holder, to, amount = _last(work, log, log.address, "send")
+    _entry(work, index, 0, log.address, holder, -amount, "sent", to, event.intent)
+    _entry(work, index, 1, log.address, to, amount, "received", holder, event.intent)
 
 
 def _redeemed(work: _Work, log: Log, event: bindings.Redeemed) -> None:
@@ -179,6 +195,30 @@ def _redeemed(work: _Work, log: Log, event: bindings.Redeemed) -> None:
     work.rows.redemption.append(
         (work.block, log.index, event.intent, log.address, event.holder, event.order, event.amount)
     )
+
+
+def _expired(work: _Work, log: Log, event: bindings.Expired) -> None:
+    index = _claim(work, log, log.address, from_=event.holder, to=NOBODY, amount=event.amount)
+    _entry(work, index, 0, log.address, event.holder, -event.amount, "expired")
+
+
+def _clawed_back(work: _Work, log: Log, event: bindings.ClawedBack) -> None:
+    if event.burned:
+        index = _claim(work, log, log.address, from_=event.holder, to=NOBODY, amount=event.burned)
+        _entry(work, index, 0, log.address, event.holder, -event.burned, "clawed_back")
+    receipt = (log.address, event.batch, event.index, event.holder, event.purchase)
+    work.rows.clawback.append((work.block, log.index, *receipt, event.burned, event.shortfall))
+
+
+def _recovered(work: _Work, log: Log, event: bindings.Recovered) -> None:
+    index = _claim(work, log, log.address, from_=event.holder, to=event.to, amount=event.amount)
+    if event.amount:
+        _entry(work, index, 0, log.address, event.holder, -event.amount, "recovered", event.to)
+        _entry(work, index, 1, log.address, event.to, event.amount, "recovered", event.holder)
+
+
+def _life_extended(work: _Work, log: Log, event: bindings.LifeExtended) -> None:
+    work.rows.life.append((work.block, log.index, log.address, event.life))
 
 
 def _transferred(work: _Work, token: bytes, moves: list[Moved]) -> None:
@@ -210,10 +250,12 @@ def _withdrawn(work: _Work, log: Log, event: bindings.Withdrawn) -> None:
 
 
 def _swapped(work: _Work, log: Log, event: bindings.Swapped) -> None:
-    mint = _claim(work, log, event.into, from_=NOBODY, to=event.holder, amount=event.out)
-    burn = _claim(work, log, event.from_, from_=event.holder, to=NOBODY, amount=event.amount)
-    _entry(work, burn, 0, event.from_, event.holder, -event.amount, "swapped", event.into, event.intent)
-    _entry(work, mint, 1, event.into, event.holder, event.out, "swapped", event.from_, event.intent)
+    mint, _, to, out = _last(work, log, event.into, "mint")
+    burn, holder, _, amount = _last(work, log, event.from_, "burn")
+    if holder != to:
+        raise Unprojectable(f"{_place(work, log)}: 0x{holder.hex()} swapped, and 0x{to.hex()} got the points")
+    _entry(work, burn, 0, event.from_, holder, -amount, "swapped", event.into, event.intent)
+    _entry(work, mint, 1, event.into, holder, out, "swapped", event.from_, event.intent)
     _move(work, log, "swap", (0, event.from_, -event.value), (1, event.into, event.value - event.fee))
     if event.fee:
         if work.known.fee_account is None:
@@ -221,22 +263,28 @@ def _swapped(work: _Work, log: Log, event: bindings.Swapped) -> None:
         _move(work, log, "fee", (2, work.known.fee_account, event.fee))
     work.rows.swap.append(
         (
-            *(work.block, log.index, event.intent, event.from_, event.into, event.holder),
-            *(event.amount, event.out, event.value, event.fee),
+            *(work.block, log.index, event.intent, event.from_, event.into, holder),
+            *(amount, out, event.value, event.fee),
         )
     )
 
 
 def _given(work: _Work, log: Log, event: bindings.Given) -> None:
-    burn = _claim(work, log, event.programme, from_=event.holder, to=NOBODY, amount=event.amount)
-    _entry(work, burn, 0, event.programme, event.holder, -event.amount, "gave", event.charity, event.intent)
+    burn, holder, _, amount = _last(work, log, event.programme, "burn")
+    _entry(work, burn, 0, event.programme, holder, -amount, "gave", event.charity, event.intent)
     _move(work, log, "gift", (0, event.programme, -event.value), (1, event.charity, event.value))
     work.rows.gift.append(
         (
-            *(work.block, log.index, event.intent, event.programme, event.charity, event.holder),
-            *(event.campaign, event.amount, event.value),
+            *(work.block, log.index, event.intent, event.programme, event.charity, holder),
+            *(event.campaign, amount, event.value),
         )
     )
+
+
+def _matched(work: _Work, log: Log, event: bindings.Matched) -> None:
+    _move(work, log, "match", (0, event.sponsor, -event.value), (1, event.charity, event.value))
+    terms = (event.intent, event.campaign, event.sponsor, event.charity, event.value)
+    work.rows.matching.append((work.block, log.index, *terms))
 
 
 # --- who exists and on what terms ------------------------------------------------------------------------------------
@@ -246,6 +294,7 @@ def _created(work: _Work, log: Log, event: bindings.ProgrammeCreated) -> None:
     work.known = replace(work.known, programmes=work.known.programmes | {event.programme})
     names = (_text(event.name), _text(event.symbol))
     work.rows.programme.append((work.block, log.index, event.programme, event.owner, event.issuer, *names))
+    work.rows.life.append((work.block, log.index, event.programme, event.life))
 
 
 def _quoted(work: _Work, log: Log, event: bindings.Quoted) -> None:
@@ -283,11 +332,20 @@ _RULES: dict[tuple[str, type[bindings.Event]], Callable[[_Work, Log, Any], None]
     ("token", bindings.Minted): _minted,
     ("token", bindings.Sent): _sent,
     ("token", bindings.Redeemed): _redeemed,
+    ("token", bindings.Expired): _expired,
+    ("token", bindings.ClawedBack): _clawed_back,
+    ("token", bindings.Recovered): _recovered,
+    ("token", bindings.LifeExtended): _life_extended,
     ("token", bindings.Approval): _ignored,
     ("token", bindings.NonceCancelled): _ignored,
+    ("token", bindings.LimitsSet): _ignored,
+    ("token", bindings.PauseSet): _ignored,
+    ("token", bindings.RecoveryStarted): _ignored,
+    ("token", bindings.RecoveryCancelled): _ignored,
     ("token", bindings.EIP712DomainChanged): _ignored,
     ("exchange", bindings.Swapped): _swapped,
     ("exchange", bindings.Given): _given,
+    ("exchange", bindings.Matched): _matched,
     ("exchange", bindings.Deposited): _deposited,
     ("exchange", bindings.Withdrawn): _withdrawn,
     ("exchange", bindings.Quoted): _quoted,
@@ -296,6 +354,12 @@ _RULES: dict[tuple[str, type[bindings.Event]], Callable[[_Work, Log, Any], None]
     ("exchange", bindings.CharityRegistered): _registered,
     ("exchange", bindings.CampaignOpened): _opened,
     ("exchange", bindings.OwnershipTransferred): _ignored,
+    ("exchange", bindings.GuardianSet): _ignored,
+    ("exchange", bindings.PauseSet): _ignored,
+    ("exchange", bindings.WithdrawalAnnounced): _ignored,
+    ("exchange", bindings.PayoutSet): _ignored,
+    ("exchange", bindings.SponsorNamed): _ignored,
+    ("exchange", bindings.MatchSet): _ignored,
     ("exchange", bindings.EIP712DomainChanged): _ignored,
     ("factory", bindings.ProgrammeCreated): _created,
 }

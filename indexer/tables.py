@@ -95,9 +95,14 @@ batch = Table(
     Column("count", Integer, nullable=False),
 )
 
-ENTRY_KINDS = ("earned", "sent", "received", "redeemed", "swapped", "gave", "transferred")
+ENTRY_KINDS = (
+    *("earned", "sent", "received", "redeemed", "swapped", "gave", "transferred"),
+    *("expired", "clawed_back", "recovered"),
+)
 """Why a balance changed. `swapped` has a negative delta in the programme that was left and a positive one in the
-other; `transferred` is a plain ERC-20 transfer by a holder's own transaction (both sides)."""
+other; `transferred` is a plain ERC-20 transfer by a holder's own transaction (both sides). The last three are without
+the holder's word: points that died of inactivity, that a refunded purchase had granted, and that the programme's owner
+moved for a holder who lost the key (both sides)."""
 
 entry = _placed(
     "entry",
@@ -140,6 +145,24 @@ redemption = _placed(
     Column("amount", Amount, nullable=False),
 )
 
+clawback = _placed(
+    "clawback",
+    Column("programme", LargeBinary, nullable=False),
+    Column("batch", BigInteger, nullable=False),
+    Column("index", BigInteger, nullable=False),
+    Column("holder", LargeBinary, nullable=False),
+    Column("purchase", LargeBinary, nullable=False),
+    Column("burned", Amount, nullable=False),
+    Column("shortfall", Amount, nullable=False),
+)
+
+life = _placed(
+    "life",
+    # Days without activity after which points of the programme expire, from this block on; the first is its creation's.
+    Column("programme", LargeBinary, nullable=False, index=True),
+    Column("days", Integer, nullable=False),
+)
+
 swap = _placed(
     "swap",
     Column("intent", LargeBinary, nullable=False),
@@ -160,6 +183,16 @@ gift = _placed(
     Column("holder", LargeBinary, nullable=False),
     Column("campaign", BigInteger, nullable=False),
     Column("amount", Amount, nullable=False),
+    Column("value", Amount, nullable=False),
+)
+
+matching = _placed(
+    "matching",
+    # What a campaign's sponsor added to the gift by `intent`.
+    Column("intent", LargeBinary, nullable=False),
+    Column("campaign", BigInteger, nullable=False),
+    Column("sponsor", LargeBinary, nullable=False),
+    Column("charity", LargeBinary, nullable=False),
     Column("value", Amount, nullable=False),
 )
 
@@ -200,7 +233,7 @@ campaign = _placed(
     Column("end", BigInteger, nullable=False),
 )
 
-MOVEMENT_KINDS = ("deposit", "withdrawal", "swap", "gift", "fee")
+MOVEMENT_KINDS = ("deposit", "withdrawal", "swap", "gift", "match", "fee")
 
 movement = _placed(
     "movement",

@@ -44,7 +44,9 @@ def _log(emitter: bytes, topic: bytes, indexed: Sequence[bytes | int], kinds: st
 
 def created(token: bytes, *, name: bytes = b"Grocery", symbol: bytes = b"GRO") -> Emitted:
     roles = [token, address("owner"), address("issuer")]
-    return _log(FACTORY, bindings.PROGRAMME_CREATED_TOPIC, roles, "bytes32 bytes32", name.ljust(32, b"\0"), symbol)
+    kinds = "bytes32 bytes32 uint256 uint256"
+    values = (name.ljust(32, b"\0"), symbol, 730, 2**96 - 1)
+    return _log(FACTORY, bindings.PROGRAMME_CREATED_TOPIC, roles, kinds, *values)
 
 
 def transfer(token: bytes, from_: bytes, to: bytes, amount: int) -> Emitted:
@@ -64,7 +66,7 @@ def minted(token: bytes, number: int, entries: Sequence[tuple[bytes, int]]) -> l
 def sent(token: bytes, from_: bytes, to: bytes, amount: int) -> list[Emitted]:
     return [
         transfer(token, from_, to, amount),
-        _log(token, bindings.SENT_TOPIC, [digest("send"), from_, to], "uint256", amount),
+        _log(token, bindings.SENT_TOPIC, [digest("send")], ""),
     ]
 
 
@@ -79,11 +81,10 @@ def swapped(
     from_: bytes, into: bytes, holder: bytes, *, amount: int, out: int, value: int, fee: int = 0
 ) -> list[Emitted]:
     indexed = [digest("swap"), from_, into]
-    values = (holder, amount, out, value, fee)
     return [
         transfer(from_, holder, NOBODY, amount),
         transfer(into, NOBODY, holder, out),
-        _log(EXCHANGE, bindings.SWAPPED_TOPIC, indexed, "address uint256 uint256 uint256 uint256", *values),
+        _log(EXCHANGE, bindings.SWAPPED_TOPIC, indexed, "uint256 uint256", value, fee),
     ]
 
 
@@ -91,10 +92,34 @@ def given(token: bytes, charity: bytes, holder: bytes, *, amount: int, value: in
     indexed = [digest("give"), token, charity]
     return [
         transfer(token, holder, NOBODY, amount),
-        _log(
-            EXCHANGE, bindings.GIVEN_TOPIC, indexed, "address uint256 uint256 uint256", holder, campaign, amount, value
-        ),
+        _log(EXCHANGE, bindings.GIVEN_TOPIC, indexed, "uint256 uint256", campaign, value),
     ]
+
+
+def matched(sponsor: bytes, charity: bytes, *, value: int, campaign: int = 1) -> Emitted:
+    indexed = [digest("give"), campaign, sponsor]
+    return _log(EXCHANGE, bindings.MATCHED_TOPIC, indexed, "address uint256", charity, value)
+
+
+def expired(token: bytes, holder: bytes, amount: int) -> list[Emitted]:
+    return [transfer(token, holder, NOBODY, amount), _log(token, bindings.EXPIRED_TOPIC, [holder], "uint256", amount)]
+
+
+def clawed_back(token: bytes, holder: bytes, *, burned: int, shortfall: int) -> list[Emitted]:
+    indexed = [4, holder, digest("purchase")]
+    burn = [transfer(token, holder, NOBODY, burned)] if burned else []
+    return [*burn, _log(token, bindings.CLAWED_BACK_TOPIC, indexed, "uint256 uint256 uint256", 9, burned, shortfall)]
+
+
+def recovered(token: bytes, holder: bytes, to: bytes, amount: int) -> list[Emitted]:
+    return [
+        transfer(token, holder, to, amount),
+        _log(token, bindings.RECOVERED_TOPIC, [holder, to], "uint256", amount),
+    ]
+
+
+def life_extended(token: bytes, days: int) -> Emitted:
+    return _log(token, bindings.LIFE_EXTENDED_TOPIC, [], "uint256", days)
 
 
 def deposited(account: bytes, amount: int) -> Emitted:

@@ -11,7 +11,7 @@ from pathlib import Path
 from eth_hash.backends.pysha3 import keccak256
 
 from contracts import bindings, eip712, receipts, signatures
-from contracts.bindings import Limits, Quote, Roles
+from contracts.bindings import Limits, Quote, Roles, Terms
 from contracts.deployment import Deployment
 from contracts.rpc import Rpc, from_hex, from_quantity, to_hex, to_quantity
 from indexer.store import Deployed
@@ -85,6 +85,7 @@ class Network:
             "symbol": name[:3].upper().encode().ljust(32, b"\0"),
             "roles": Roles(owner=OPERATOR, issuer=signatures.address_of(ISSUER_KEY)),
             "limits": limits,
+            "terms": Terms(life=730, verified_above=2**96 - 1),
             "salt": bytes(32),
         }
         factory = self.deployment.factory

@@ -18,15 +18,20 @@ from tests.indexer.chain import (
     Chain,
     Emitted,
     address,
+    clawed_back,
     created,
     deposited,
     digest,
+    expired,
     fee_set,
     given,
+    life_extended,
+    matched,
     minted,
     opened,
     partnered,
     quoted,
+    recovered,
     redeemed,
     registered,
     sent,
@@ -116,6 +121,52 @@ def test_a_gift_burns_and_credits_the_charity() -> None:
     assert rows.gift == [(1, 1, digest("give"), A, CHARITY, ANN, 3, 10, 6)]
 
 
+def test_a_match_moves_its_sponsors_margin_beside_the_gift() -> None:
+    sponsor = address("sponsor")
+    rows = rows_of([*given(A, CHARITY, ANN, amount=10, value=6), matched(sponsor, CHARITY, value=3)])
+    assert movements(rows)[2:] == [(0, sponsor, -3, "match"), (1, CHARITY, 3, "match")]
+    assert rows.matching == [(1, 2, digest("give"), 1, sponsor, CHARITY, 3)]
+
+
+def test_points_expire_in_the_midst_of_what_touches_their_account() -> None:
+    mint = minted(A, 1, [(ANN, 5), (BOB, 7)])
+    rows = rows_of([mint[0], *expired(A, BOB, 90), *mint[1:]])
+    assert [(row[1], row[5], row[6], row[7]) for row in rows.entry] == [
+        (1, BOB, -90, "expired"),
+        (0, ANN, 5, "earned"),
+        (3, BOB, 7, "earned"),
+    ]
+    swap = swapped(A, B, ANN, amount=100, out=40, value=50)
+    rows = rows_of([swap[0], *expired(B, ANN, 9), *swap[1:]])
+    assert [(row[4], row[6], row[7]) for row in rows.entry] == [
+        (B, -9, "expired"),
+        (A, -100, "swapped"),
+        (B, 40, "swapped"),
+    ]
+
+
+def test_a_clawback_burns_what_was_left_and_tells_the_shortfall() -> None:
+    rows = rows_of([*clawed_back(A, ANN, burned=4, shortfall=3), *clawed_back(A, BOB, burned=0, shortfall=2)])
+    assert entries(rows) == [(0, 0, A, ANN, -4, "clawed_back", None, None)]
+    assert rows.clawback == [
+        (1, 1, A, 4, 9, ANN, digest("purchase"), 4, 3),
+        (1, 2, A, 4, 9, BOB, digest("purchase"), 0, 2),
+    ]
+
+
+def test_a_recovery_has_two_sides() -> None:
+    assert entries(rows_of(recovered(A, ANN, BOB, 8))) == [
+        (0, 0, A, ANN, -8, "recovered", BOB, None),
+        (0, 1, A, BOB, 8, "recovered", ANN, None),
+    ]
+    assert rows_of(recovered(A, ANN, BOB, 0)).entry == []
+
+
+def test_a_programmes_life_is_that_of_its_creation_until_it_grows() -> None:
+    rows = rows_of([created(A), life_extended(A, 900)], known=NOTHING_KNOWN)
+    assert [row[2:] for row in rows.life] == [(A, 730), (A, 900)]
+
+
 def test_deposits_and_withdrawals_move_margin() -> None:
     assert movements(rows_of([deposited(A, 9), withdrawn(A, 4)])) == [(1, A, 9, "deposit"), (0, A, -4, "withdrawal")]
 
@@ -169,15 +220,26 @@ def test_a_hostile_name_is_text_that_the_database_can_hold() -> None:
     [
         ([transfer(A, NOBODY, ANN, 5)], "appear or vanish"),
         ([transfer(A, ANN, NOBODY, 5)], "appear or vanish"),
-        (sent(A, ANN, BOB, 4)[1:], "no transfer of 4"),
-        ([transfer(A, ANN, BOB, 5), *sent(A, ANN, BOB, 4)[1:]], "no transfer of 4"),
+        (sent(A, ANN, BOB, 4)[1:], "no send"),
+        ([transfer(A, ANN, NOBODY, 5), *sent(A, ANN, BOB, 4)[1:]], "no send"),
+        ([transfer(B, ANN, BOB, 4), *sent(A, ANN, BOB, 4)[1:]], "no send"),
         (minted(A, 1, [(ANN, 5), (BOB, 7)])[1:], "says 2 entries of 12"),
         ([transfer(A, NOBODY, ANN, 5), transfer(A, NOBODY, BOB, 6), minted(A, 1, [(ANN, 5), (BOB, 7)])[-1]], "of 11"),
         ([transfer(A, ANN, BOB, 5), minted(A, 1, [(BOB, 5)])[-1]], "says 1 entries"),
-        (swapped(A, B, ANN, amount=1, out=1, value=1)[1:], "no transfer of 1"),
+        (swapped(A, B, ANN, amount=1, out=1, value=1)[1:], "no burn"),
+        (swapped(A, B, ANN, amount=1, out=1, value=1)[::2], "no mint"),
+        (
+            [swapped(A, B, ANN, amount=1, out=1, value=1)[0], *swapped(A, B, BOB, amount=1, out=1, value=1)[1:]],
+            "got the points",
+        ),
+        (given(A, CHARITY, ANN, amount=1, value=1)[1:], "no burn"),
+        (expired(A, ANN, 5)[1:], "no transfer of 5"),
+        ([transfer(A, ANN, NOBODY, 4), expired(A, ANN, 5)[1]], "no transfer of 5"),
+        (clawed_back(A, ANN, burned=5, shortfall=0)[1:], "no transfer of 5"),
+        (recovered(A, ANN, BOB, 5)[1:], "no transfer of 5"),
         ([(A, [bindings.TRANSFER_TOPIC, ANN.rjust(32)], b"")], "undecodable Transfer"),
         ([(A, [], b"")], "unknown event"),
-        ([(A, [digest("Recovered()")], b"")], "unknown event"),
+        ([(A, [digest("Vanished()")], b"")], "unknown event"),
         ([(EXCHANGE, transfer(A, ANN, BOB, 5)[1], transfer(A, ANN, BOB, 5)[2])], "the exchange emitted an unknown"),
         ([(FACTORY, deposited(A, 5)[1], deposited(A, 5)[2])], "the factory emitted an unknown"),
         ([transfer(address("stranger"), ANN, BOB, 5)], "none of our contracts"),

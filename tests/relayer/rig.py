@@ -21,7 +21,7 @@ from psycopg import AsyncConnection
 from sqlalchemy import create_engine, text
 
 from contracts import bindings, eip712, signatures
-from contracts.bindings import Limits, Roles
+from contracts.bindings import Limits, Roles, Terms
 from contracts.deployment import Deployment
 from contracts.rpc import Rpc, from_hex, to_hex
 from exchange import tables, vault
@@ -179,6 +179,7 @@ class Rig:
             "symbol": b"ACME".ljust(32, b"\0"),
             "roles": Roles(signatures.address_of(owner), signatures.address_of(issuer)),
             "limits": limits,
+            "terms": Terms(life=730, verified_above=2**96 - 1),
             "salt": salt,
         }
         answer = await self.view(self.deployment.factory, bindings.factory_address_of(**fields))  # type: ignore[arg-type]
