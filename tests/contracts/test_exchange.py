@@ -49,7 +49,8 @@ def test_an_owner_acts_by_its_own_transaction_with_an_empty_signature(world: Wor
     salt, limits = bytes(32), bindings.Limits(1, 1, 1, 1)
     roles = bindings.Roles(chain.account(2), chain.account(3))
     (created,) = chain.do(
-        world.factory, bindings.factory_create(name=NAME, symbol=NAME, roles=roles, limits=limits, terms=LASTING, salt=salt)
+        world.factory,
+        bindings.factory_create(name=NAME, symbol=NAME, roles=roles, limits=limits, terms=LASTING, salt=salt),
     )
     assert isinstance(created, bindings.ProgrammeCreated)
     call = bindings.exchange_set_quote(
@@ -204,9 +205,7 @@ def test_a_charity_is_paid_out_at_one_address_that_changes_in_fourteen_days(worl
     assert pay(vault) == f"NotPayout(charity=0x{charity.address.hex()}, to=0x{vault.hex()})"
     assert pay(charity.address) is None
     call = world.payout_call(charity, vault)
-    assert world.chain.do(world.exchange, call) == [
-        PayoutSet(charity.address, vault, world.chain.now - 1 + 14 * DAY)
-    ]
+    assert world.chain.do(world.exchange, call) == [PayoutSet(charity.address, vault, world.chain.now - 1 + 14 * DAY)]
     with pytest.raises(Refused, match="InvalidNonce"):
         world.chain.do(world.exchange, call)
     assert pay(charity.address) is None
@@ -476,7 +475,7 @@ def match_call(
     terms = {"campaign": campaign, "ratio": ratio, "pool": pool, "until": until, "nonce": world.nonce(sponsor)}
     signature = signer.sign(eip712.match_digest(world.separator, sponsor=sponsor, **terms))
     terms["number"] = terms.pop("campaign")
-    return bindings.exchange_set_match(**terms, signature=signature)  # type: ignore[arg-type]
+    return bindings.exchange_set_match(**terms, signature=signature)
 
 
 def test_a_sponsor_matches_gifts_as_far_as_its_pool_and_margin_go(world: World) -> None:

@@ -59,7 +59,10 @@ def test_dead_points_are_burned_by_a_sweep_once(grocer: Programme) -> None:
     assert sweep(grocer, ANNA) == []
     grocer.chain.travel(11 * DAY)
     grocer.mint((BERT, 5))
-    assert sweep(grocer, CARL, ANNA, BERT, ANNA) == [Transfer(ANNA.address, NOBODY, 1_000), Expired(ANNA.address, 1_000)]
+    assert sweep(grocer, CARL, ANNA, BERT, ANNA) == [
+        Transfer(ANNA.address, NOBODY, 1_000),
+        Expired(ANNA.address, 1_000),
+    ]
     assert (grocer.balance(ANNA), grocer.balance(BERT), grocer.supply()) == (0, 5, 5)
 
 

@@ -97,7 +97,7 @@ def given(token: bytes, charity: bytes, holder: bytes, *, amount: int, value: in
 
 
 def matched(sponsor: bytes, charity: bytes, *, value: int, campaign: int = 1) -> Emitted:
-    indexed = [digest("give"), campaign, sponsor]
+    indexed: list[bytes | int] = [digest("give"), campaign, sponsor]
     return _log(EXCHANGE, bindings.MATCHED_TOPIC, indexed, "address uint256", charity, value)
 
 
@@ -106,7 +106,7 @@ def expired(token: bytes, holder: bytes, amount: int) -> list[Emitted]:
 
 
 def clawed_back(token: bytes, holder: bytes, *, burned: int, shortfall: int) -> list[Emitted]:
-    indexed = [4, holder, digest("purchase")]
+    indexed: list[bytes | int] = [4, holder, digest("purchase")]
     burn = [transfer(token, holder, NOBODY, burned)] if burned else []
     return [*burn, _log(token, bindings.CLAWED_BACK_TOPIC, indexed, "uint256 uint256 uint256", 9, burned, shortfall)]
 
