@@ -1507,6 +1507,7 @@ ERRORS: Final[dict[bytes, tuple[str, list[str], list[str]]]] = {
     bytes.fromhex("dbc205b1"): ("InvalidNonce", ["account", "nonce"], ["address", "uint256"]),
     bytes.fromhex("f8618030"): ("InvalidQuote", [], []),
     bytes.fromhex("d855c4f4"): ("InvalidSignature", ["signer"], ["address"]),
+    bytes.fromhex("24ab76b2"): ("MalformedCall", ["index"], ["uint256"]),
     bytes.fromhex("4dbd0531"): ("MalformedEntries", ["length"], ["uint256"]),
     bytes.fromhex("6ac6c1e6"): ("MarginOverflow", ["margin", "value"], ["uint256", "uint256"]),
     bytes.fromhex("b6f517bd"): ("MarginTooLow", ["account", "margin", "wanted"], ["address", "uint256", "uint256"]),

@@ -22,20 +22,28 @@ contract Bundle is IBundle {
     /// @inheritdoc IBundle
     function executePacked(address[] calldata targets, bytes calldata calls) external returns (uint256 failures) {
         unchecked {
-            // No overflow: `at` never passes the length of calldata by more than a head, and slices are checked.
+            // No overflow: `at` is never further behind the end of calldata than one call is long.
             uint256 at;
             address known; // the last target that has code: calls of one target often follow each other
             for (uint256 index; at < calls.length; ++index) {
                 uint256 head;
+                bytes calldata data;
                 assembly ("memory-safe") {
                     head := shr(200, calldataload(add(calls.offset, at)))
+                    data.offset := add(calls.offset, add(at, HEAD))
+                    data.length := and(head, 0xffffff)
                 }
-                uint256 start = at + HEAD;
-                at = start + uint24(head);
+                at += HEAD + data.length;
+                if (at > calls.length) revert MalformedCall(index);
                 address target = targets[head >> 48];
-                if (target != known && _isContract(index, target)) known = target;
-                bool success = target == known && _succeeds(index, target, uint24(head >> 24), calls[start:at]);
-                if (!success) ++failures;
+                if (target != known) {
+                    if (!_isContract(index, target)) {
+                        ++failures;
+                        continue;
+                    }
+                    known = target;
+                }
+                if (!_succeeds(index, target, uint24(head >> 24), data)) ++failures;
             }
         }
     }

@@ -95,11 +95,11 @@ abstract contract Ledger is IPoints, IERC20Errors, Signed {
         }
     }
 
-    /// @dev Whether the account may have expired: it has, unless it is empty or life was extended. The common case is told
-    /// from the account's own word.
+    /// @dev Whether the account has points that may have expired: they have, unless life was extended. The common case is
+    /// told from the account's own word.
     function _isOld(Account account) internal view returns (bool) {
         unchecked {
-            return account.day() + _firstLife < _today(); // 16 bits each
+            return account.day() + _firstLife < _today() && account.balance() != 0; // 16 bits each
         }
     }
 
@@ -112,7 +112,7 @@ abstract contract Ledger is IPoints, IERC20Errors, Signed {
     }
 
     function _isExpired(Account account) private view returns (bool) {
-        return _isOld(account) && account.balance() != 0 && account.day() + _bounds.life < _today();
+        return _isOld(account) && account.day() + _bounds.life < _today();
     }
 
     /// @dev An old account without what has expired. Every way to a balance leads through `_isOld` and here.

@@ -29,11 +29,13 @@ abstract contract Signed is Domain, ISigned {
         returns (bool)
     {
         if (signature.length == 0) return false;
-        uint8 scheme = uint8(signature[0]);
-        bytes calldata rest = signature[1:];
-        if (scheme == ECDSA) return Signature.isEcdsa(signer, digest, rest);
-        if (scheme == PASSKEY) return hasPasskeys && Passkey.isValid(signer, digest, rest, rpIdHash, verified);
-        if (scheme == CONTRACT) return Signature.isContracts(signer, digest, rest);
+        uint256 scheme;
+        assembly ("memory-safe") {
+            scheme := byte(0, calldataload(signature.offset))
+        }
+        if (scheme == ECDSA) return Signature.isEcdsa(signer, digest, signature);
+        if (scheme == PASSKEY) return hasPasskeys && Passkey.isValid(signer, digest, signature[1:], rpIdHash, verified);
+        if (scheme == CONTRACT) return Signature.isContracts(signer, digest, signature[1:]);
         return false;
     }
 }

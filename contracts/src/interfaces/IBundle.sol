@@ -21,6 +21,9 @@ interface IBundle {
     /// @notice Call `index` names an address without code. Reported by `Failed`, never thrown: it harms no other call.
     error NotAContract(uint256 index, address target);
 
+    /// @notice Packed call `index` is longer than what is left.
+    error MalformedCall(uint256 index);
+
     /// @return failures how many calls failed
     function execute(Call[] calldata calls) external returns (uint256 failures);
 
@@ -28,6 +31,6 @@ interface IBundle {
     ///
     ///     place of the target in `targets`, u8 | gas, u24 | length of the data, u24 | data
     ///
-    /// A place that `targets` does not have and a call that is cut short revert the bundle.
+    /// A place that `targets` does not have and a call that is cut short (`MalformedCall`) revert the bundle.
     function executePacked(address[] calldata targets, bytes calldata calls) external returns (uint256 failures);
 }

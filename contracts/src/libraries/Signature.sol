@@ -9,14 +9,14 @@ library Signature {
     /// Enough for a nested multisignature wallet with passkeys.
     uint256 private constant CONTRACT_GAS = 250_000;
 
-    /// @param signature `r ‖ vs` of EIP-2098, `s` in the lower half of the order
+    /// @param signature the scheme's byte, then `r ‖ vs` of EIP-2098, `s` in the lower half of the order
     function isEcdsa(address signer, bytes32 digest, bytes calldata signature) internal pure returns (bool) {
-        if (signature.length != 64) return false;
+        if (signature.length != 65) return false;
         bytes32 r;
         uint256 vs;
         assembly ("memory-safe") {
-            r := calldataload(signature.offset)
-            vs := calldataload(add(signature.offset, 32))
+            r := calldataload(add(signature.offset, 1))
+            vs := calldataload(add(signature.offset, 33))
         }
         uint256 s = vs & uint256(type(int256).max);
         if (s > HALF_ORDER) return false;
