@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := .make
 
-.PHONY: up test check bench clean install lock artifacts format gas
+.PHONY: up test check bench kills clean install lock artifacts format gas
 
 up: install  ## PostgreSQL, a chain, contracts, sample merchants, a week of purchases, the gateway on 127.0.0.1:8000
 	@$(BIN)/points up
@@ -21,6 +21,9 @@ check: $(STAMP)/dev  ## format, lint, types, direction of imports
 
 bench: $(STAMP)/dev $(STAMP)/node  ## purchases per second, end to end
 	@$(BIN)/points bench
+
+kills: $(STAMP)/dev $(STAMP)/node  ## the long form of the kill test: WEEKS of purchases under KILLS times kill -9
+	@WEEKS=$(or $(WEEKS),20) KILLS=$(or $(KILLS),40) $(BIN)/pytest -q -s tests/system -k "first_week or kills"
 
 format: $(STAMP)/dev
 	$(BIN)/ruff check --fix .

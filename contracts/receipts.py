@@ -5,10 +5,11 @@
     leaf     = keccak(0x00 ‖ keccak(abi.encode(chain id, token, batch, index, holder, amount, purchase)))
     inner    = keccak(min(left, right) ‖ max(left, right))
 
-The tree has the fixed depth ceil(log2(n)), filled up with zero words, which nothing hashes to. A leaf's preimage has 33
-bytes and an inner node's 64, so neither passes for the other; the leaf names its chain, token, batch and place, so a
-proof says all of it. The token keeps `keccak(batch ‖ root ‖ depth)` of its last 4,096 batches, which is the refund
-window: a proof of another length fails. A purchase's own facts are hidden by its salt (16 random bytes or more). Pure.
+The tree has the fixed depth ceil(log2(n)), filled up with zero words, which nothing hashes to. A leaf's preimage has
+33 bytes and an inner node's 64, so neither passes for the other; the leaf names its chain, token, batch and place, so
+a proof says all of it. The token keeps `keccak(batch ‖ root ‖ depth)` of its last 4,096 batches, which is the refund
+window: a proof of another length fails. A purchase's own facts are hidden by its salt (16 random bytes or more).
+Pure.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """What a merchant asks on behalf of its custodial customers, made into proposals that the gateway signs.
 
 Names (members, programme and charity slugs) are looked up for a whole request at once. A merchant acts only for its own
-members, and only for those whose key is here; it redeems its own points only. Whatever is wrong with one wish is that
+members, only for those whose key is here, and only with its own points. Whatever is wrong with one wish is that
 wish's refusal.
 """
 
@@ -22,7 +22,6 @@ from exchange.errors import (
     CharityNotFound,
     CustomerNotFound,
     ExchangeError,
-    ForeignProgramme,
     InvalidRequest,
     NotCustodial,
     ProgrammeNotFound,
@@ -43,7 +42,6 @@ class Wish:
     kind: Kind
     customer: UUID | None
     member: str | None
-    programme: str | None
     amount: str
     to: str | None = None
     to_customer: UUID | None = None
@@ -118,7 +116,7 @@ class Kept(ExchangeError):
 async def _names(sql: Connection, merchant: Merchant, wishes: Sequence[Wish]) -> Names:
     references = {name for wish in wishes for name in (wish.member, wish.to_member) if name is not None}
     ids = {id for wish in wishes for id in (wish.customer, wish.to_customer) if id is not None}
-    slugs = {name for wish in wishes for name in (wish.programme, wish.into) if name is not None}
+    slugs = {wish.into for wish in wishes if wish.into is not None}
     charities = {wish.charity for wish in wishes if wish.charity is not None}
     programmes = await rows(sql, "select slug, programme from exchange.merchant where slug = any(%s)", list(slugs))
     given = await rows(sql, "select slug, address from exchange.charity where slug = any(%s)", list(charities))
@@ -133,12 +131,9 @@ def _proposal(gateway: Gateway, merchant: Merchant, wish: Wish, names: Names) ->
     customer = _customer(names, wish.customer, wish.member)
     if customer.key is None:
         raise NotCustodial(f"The customer {customer.id} keeps its own key.")
-    programme = merchant.programme if wish.programme is None else _programme(names, wish.programme)
-    if wish.kind == "redeem" and programme != merchant.programme:
-        raise ForeignProgramme("These points are another merchant's.")
     act = Act(
         kind=wish.kind,
-        programme=programme,
+        programme=merchant.programme,
         holder=customer.holder,
         amount=points.points(wish.amount),
         counterparty=_counterparty(wish, names),

@@ -416,15 +416,6 @@ class NotCustodial(ExchangeError):
     action = "Let the customer sign the intent: POST /v1/intents/draft, then POST /v1/intents."
 
 
-class ForeignProgramme(ExchangeError):
-    """When a merchant takes payment in the points of another."""
-
-    slug = "foreign-programme"
-    title = "A merchant redeems its own points only"
-    status = 422
-    action = "Swap the points into your own programme first, then redeem."
-
-
 class OwnerSignatureNeeded(ExchangeError):
     """When a programme's owner keeps its own key and must sign the act itself; `typed_data` is what to sign."""
 

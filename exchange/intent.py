@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
-from contracts import bindings, eip712
+from contracts import eip712, packed
 from exchange.calls import GAS
 
 Kind = Literal["send", "redeem", "swap", "give"]
@@ -82,9 +82,9 @@ def call(act: Act, *, exchange: bytes, nonce: int, deadline: int, signature: byt
     """The call that carries the intent to the chain."""
     fields = {**message(act, nonce=nonce, deadline=deadline), "signature": signature}
     if act.kind == "send":
-        return Call(act.programme, bindings.points_send(**fields), GAS["send"])
+        return Call(act.programme, packed.send(**fields), GAS["send"])
     if act.kind == "redeem":
-        return Call(act.programme, bindings.points_redeem(**fields), GAS["redeem"])
+        return Call(act.programme, packed.redeem(**fields), GAS["redeem"])
     if act.kind == "swap":
-        return Call(exchange, bindings.exchange_swap(from_=act.programme, **fields), GAS["swap"])
-    return Call(exchange, bindings.exchange_give(programme=act.programme, **fields), GAS["give"])
+        return Call(exchange, packed.swap(from_=act.programme, **fields), GAS["swap"])
+    return Call(exchange, packed.give(programme=act.programme, **fields), GAS["give"])

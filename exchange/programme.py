@@ -16,7 +16,6 @@ from contracts import artifact
 from contracts.bindings import Limits, Roles, Terms, factory_create
 from exchange.errors import InvalidRequest
 
-
 TERMS = Terms(life=730, verified_above=2**96 - 1)
 """Points live for two years of inactivity; no spend needs more than a passkey's presence."""
 

@@ -20,7 +20,9 @@ DEVELOPMENT_OPERATOR_API_KEY: Final = "development-operator-key"
 class Settings(BaseSettings):
     """One frozen model for both programs. Times are seconds."""
 
-    model_config = SettingsConfigDict(env_prefix="POINTS_", frozen=True, extra="ignore")
+    model_config = SettingsConfigDict(
+        env_prefix="POINTS_", frozen=True, extra="ignore", hide_input_in_errors=True
+    )  # an error about one setting must not print the secrets beside it
 
     environment: Literal["development", "production"] = "development"
     database_url: str

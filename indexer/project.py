@@ -1,10 +1,10 @@
 """Logs to rows: what the contracts said, as the ledger's entries, movements of margin and everything else shown.
 
-Pure, and the only file that knows what an event means. Invariants: every change of a balance becomes exactly one entry
-per side, with the kind that the semantic event of the same transaction claims for it (`Minted`, `Sent`, `Redeemed`,
-`Swapped`, `Given`, `Expired`, `ClawedBack`, `Recovered`, each of which follows its transfers); a transfer between
-holders that nothing claims was made by its holder's own transaction; an unclaimed mint or burn, an unknown event or a
-contradiction raises `Unprojectable`, for a guess would be a false ledger.
+Pure, and the only file that knows what an event means. Invariants: every change of a balance becomes exactly one
+entry per side, with the kind that the semantic event of the same transaction claims for it (`Minted`, `Sent`,
+`Redeemed`, `Swapped`, `Given`, `Expired`, `ClawedBack`, `Recovered`, each of which follows its transfers); a transfer
+between holders that nothing claims was made by its holder's own transaction; an unclaimed mint or burn, an unknown
+event or a contradiction raises `Unprojectable`, for a guess would be a false ledger.
 """
 
 from __future__ import annotations

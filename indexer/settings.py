@@ -10,7 +10,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 class Settings(BaseSettings):
     """Times are seconds."""
 
-    model_config = SettingsConfigDict(env_prefix="POINTS_", frozen=True, extra="ignore")
+    model_config = SettingsConfigDict(env_prefix="POINTS_", frozen=True, extra="ignore", hide_input_in_errors=True)
 
     database_url: str
     rpc_url: str = "http://127.0.0.1:8545"

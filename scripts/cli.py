@@ -84,7 +84,18 @@ def status(data: Data = environment.DEFAULT_DATA) -> None:
     """Show how far each part is: queue, chain, mirror, and every programme's points."""
     from scripts.status import show
 
-    asyncio.run(show(_settings(data), console))
+    raise typer.Exit(0 if asyncio.run(show(_settings(data), console)) else 1)
+
+
+@app.command()
+def bench(
+    weeks: Annotated[int, typer.Option(min=1, max=53, help="Weeks of purchases in each run.")] = 8,
+    runs: Annotated[int, typer.Option(min=1, help="Runs; medians are of all of them.")] = 3,
+) -> None:
+    """Measure purchases per second, end to end, on networks of its own."""
+    from scripts.bench import bench
+
+    asyncio.run(bench(console, weeks=weeks, runs=runs))
 
 
 @app.command("verify-code")
@@ -109,8 +120,8 @@ def complete_journey(
     """Replay a year of 2,469 households through the gateway, then compare data, chain and mirror."""
     from scripts.replay.drive import replay
 
-    equal = asyncio.run(replay(_settings(data), environment.installation(data), console, weeks=weeks, seed=seed))
-    raise typer.Exit(0 if equal else 1)
+    tally = asyncio.run(replay(_settings(data), environment.installation(data), console, weeks=weeks, seed=seed))
+    raise typer.Exit(0 if tally.equal else 1)
 
 
 def _settings(data: Path) -> dict[str, str]:

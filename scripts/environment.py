@@ -1,7 +1,7 @@
 """Where a local installation keeps its data, and the settings that its processes share.
 
 Secrets are made once, at random, and kept in a file that only its owner can read. The two keys that pay gas are the
-first accounts of the local chain: everybody knows them, and the gateway refuses them in production.
+first accounts of the local chain: everybody knows them, and the relayer refuses them in production.
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ import secrets
 from dataclasses import dataclass
 from pathlib import Path
 
-# Accounts 0 and 1 of the mnemonic that every development chain starts with.
-LOCAL_OPERATOR_KEY = "0xac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80"
-LOCAL_RELAYER_KEY = "0x59c6995e998f97a5a0044966f0945389dc9e86dae88c7a8412f4603b6b78690d"
+from exchange.relayer.settings import DEVELOPMENT_KEYS
+
+LOCAL_OPERATOR_KEY, LOCAL_RELAYER_KEY = DEVELOPMENT_KEYS
 LOCAL_CHAIN_ID = 31337
 
 DEFAULT_DATA = Path(".data")
@@ -53,6 +53,11 @@ class Installation:
     @property
     def run(self) -> Path:
         return self.data / "run"
+
+
+def shown(path: Path) -> str:
+    """As a person in this folder would write it."""
+    return os.path.relpath(path)
 
 
 def installation(data: Path) -> Installation:

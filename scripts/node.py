@@ -45,7 +45,7 @@ def npm_command() -> list[str]:
 
 
 def install() -> None:
-    """`npm ci`, with Node.js from PyPI first where there is none."""
+    """What the lock file pins, hashes checked, with Node.js from PyPI first where there is none."""
     try:
         command = npm_command()
     except NodeMissing:
@@ -55,9 +55,10 @@ def install() -> None:
         importlib.invalidate_caches()
         command = npm_command()
     path_of_node = str(Path(command[0]).parent)
+    # Not `npm ci`: it wants every platform's binaries in the lock file, and a registry need not have them all.
     # Install scripts only re-link binaries that are already in place: nothing needs to run.
     subprocess.run(  # noqa: S603
-        [*command, "ci", "--ignore-scripts", "--no-progress", "--loglevel=error"],
+        [*command, "install", "--no-save", "--ignore-scripts", "--no-progress", "--loglevel=error"],
         cwd=CONTRACTS,
         check=True,
         env=_with_path(path_of_node),

@@ -31,7 +31,7 @@ class Partner:
 async def enrol_samples(settings: Mapping[str, str], place: Installation, console: Console) -> dict[str, Partner]:
     """Enrols whatever is not enrolled yet; returns the merchants by slug."""
     operator = settings["POINTS_OPERATOR_API_KEY"]
-    async with Gateway(settings["POINTS_GATEWAY_URL"]) as gateway:
+    async with Gateway(settings["POINTS_GATEWAY_URL"], waiting=console.print) as gateway:
         known = _read(place)
         complete = len(known) == len(MERCHANTS)
         partners = {each.slug: await _enrol(gateway, operator, each.slug, known) for each in MERCHANTS}

@@ -32,13 +32,15 @@ order by p.block, p.log_index
 """
 
 
-async def show(settings: Mapping[str, str], console: Console) -> None:
-    """Prints both tables. A part that does not answer is said to be down."""
+async def show(settings: Mapping[str, str], console: Console) -> bool:
+    """Prints both tables. A part that does not answer is said to be down; True when none is."""
+    up = True
     async with Rpc(settings["POINTS_RPC_URL"]) as rpc:
         try:
             console.print(f"chain's head: {int(await rpc.call('eth_blockNumber'), 16)}")
         except ChainError as error:
             console.print(f"chain: [red]down[/red] ({error})")
+            up = False
     try:
         async with await psycopg.AsyncConnection.connect(settings["POINTS_DATABASE_URL"]) as connection:
             for name, query in _FACTS.items():
@@ -47,7 +49,7 @@ async def show(settings: Mapping[str, str], console: Console) -> None:
             programmes = await (await connection.execute(_PROGRAMMES)).fetchall()
     except psycopg.OperationalError as error:
         console.print(f"database: [red]down[/red] ({str(error).strip()})")
-        return
+        return False
     table = Table(title="Programmes", title_justify="left")
     for name in ("programme", "token"):
         table.add_column(name)
@@ -56,3 +58,4 @@ async def show(settings: Mapping[str, str], console: Console) -> None:
     for slug, address, supply, margin, batches in programmes:
         table.add_row(slug, address, f"{supply / 100:,.2f}", f"{margin / 10**6:,.2f}", f"{batches:,}")
     console.print(table)
+    return up

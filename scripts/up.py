@@ -88,7 +88,7 @@ async def _start(plan: Plan, console: Console, stack: AsyncExitStack) -> None:
         stack.push_async_callback(asyncio.to_thread, server.cleanup)
         await _background(stack, postgres.keep(server))
         database_url = server.get_uri()
-        console.print(f"PostgreSQL    {place.postgres}")
+        console.print(f"PostgreSQL    {environment.shown(place.postgres)}")
     rpc_url = f"http://127.0.0.1:{plan.rpc_port}"
     gateway_url = f"http://127.0.0.1:{plan.port}"
     settings = environment.store(place, database_url=database_url, rpc_url=rpc_url, gateway_url=gateway_url)
@@ -105,7 +105,8 @@ async def _start(plan: Plan, console: Console, stack: AsyncExitStack) -> None:
         await enrol_samples(settings, place, console)
         await replay(settings, place, console, weeks=plan.weeks)
     console.print(f"\n[bold]Ready.[/bold] Gateway on {gateway_url} (documentation: {gateway_url}/docs)")
-    console.print(f"Operator key  {place.settings} ; merchants' keys  {place.partners} ; logs  {place.logs}")
+    shown = [environment.shown(path) for path in (place.settings, place.partners, place.logs)]
+    console.print("Operator's key in {}, merchants' keys in {}, logs in {}.".format(*shown))
     console.print("Ctrl-C stops everything.")
 
 

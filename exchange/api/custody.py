@@ -23,9 +23,8 @@ router = APIRouter(prefix="/v1/customers", tags=["custodial customers"])
 
 
 class ActIn(Form):
-    """`programme` is the merchant's own if left out."""
+    """With the merchant's own points: a card that two merchants know gives neither a hand in the other's points."""
 
-    programme: ProgrammeName | None = None
     amount: Decimal
 
     def wish(self, kind: Kind, *, customer: UUID | None = None, member: str | None = None) -> Wish:
@@ -112,7 +111,7 @@ class BulkActsOut(BaseModel):
 
 _REFUSALS = documented(
     *TRADE_REFUSALS, errors.CustomerNotFound, errors.NotCustodial, errors.Unauthenticated, errors.Forbidden,
-    errors.IdempotencyKeyReused, errors.ForeignProgramme,
+    errors.IdempotencyKeyReused,
 )  # fmt: skip
 
 

@@ -25,7 +25,7 @@ from contracts.transactions import outbid
 from exchange.relayer import node, store
 from exchange.relayer.metrics import Metrics
 from exchange.relayer.node import Head, Receipt
-from exchange.relayer.outcome import Fate, verdict
+from exchange.relayer.outcome import Fate, is_hopeless, verdict
 from exchange.relayer.sign import BUNDLE_GAS, Queued, Signed, group, sign_groups
 from exchange.relayer.signers import Signer
 from exchange.relayer.store import Failure, Inclusion, Pending, PlacedCall
@@ -97,7 +97,7 @@ async def confirm(context: Context, head: Head) -> None:
 
 
 async def _check_included(context: Context, head: Head) -> None:
-    included = await store.included(context.connection, context.signer.address)
+    included = await store.included(context.connection)
     if not included:
         return
     hashes = await node.read_hashes(context.rpc, sorted({i.block for i in included}))
@@ -225,14 +225,16 @@ def _sign(context: Context, head: Head, room: int, next_nonce: int, calls: Seque
 async def _ready(context: Context, calls: Sequence[Queued]) -> list[Queued]:
     """The calls that may be placed: their targets exist, and intents would take effect now.
 
-    An intent that would revert is refused and never gets a nonce. A held call holds the later ones of its sequence.
+    An intent that would revert is refused and never gets a nonce, but only once nothing that came before it is on its
+    way, or nothing could mend it: until then it is held. A held call holds the later ones of its sequence.
     """
     held = await _without_code(context, calls)
     intents = [c for c in calls if c.kind in INTENT_KINDS and c.id not in held]
     outcomes = await node.simulate(context.rpc, intents, sender=context.chain.bundle) if intents else []
+    settled = await store.settled_below(context.connection) if any(outcomes) else 0
     refusals: dict[int, str] = {}
     for call, error in zip(intents, outcomes, strict=True):
-        if isinstance(error, Reverted):
+        if isinstance(error, Reverted) and (call.id < settled or is_hopeless(error.data)):
             refusals[call.id] = describe_error(error.data) if error.data else error.message
             context.metrics.failures.labels("refused", refusals[call.id].partition("(")[0]).inc()
         elif error is not None:

@@ -1,8 +1,10 @@
 """What became of a call that failed inside an included transaction. Pure.
 
 A mint is never given up: its purchases are promised. It goes back to the queue, unless the chain says that its number
-was minted already, which makes the failure a success. `create` likewise succeeded if the programme exists. Everybody
-else's call stays where it is, with its reason, unless its target did not even exist.
+was minted already, which makes the failure a success. `create` likewise succeeded if the programme exists. An intent
+goes back too: it was signed only after a simulation had found it good, so what failed it may pass (another lane's
+deposit that a reorganisation put behind it); the next simulation refuses it if not. Everybody else's call stays
+where it is, with its reason, unless its target did not even exist.
 """
 
 from __future__ import annotations
@@ -11,6 +13,7 @@ from enum import Enum
 from typing import NamedTuple
 
 from contracts.bindings import ERRORS, describe_error
+from exchange.tables import INTENT_KINDS
 
 
 class Fate(Enum):
@@ -24,7 +27,13 @@ class Verdict(NamedTuple):
     reason: str
 
 
+HOPELESS = ("IntentExpired", "InvalidSignature")
 _SELECTOR = {name: selector for selector, (name, _, _) in ERRORS.items()}
+
+
+def is_hopeless(reverted: bytes) -> bool:
+    """Whether a simulation failed for a reason that nothing on its way can mend."""
+    return reverted[:4] in {_SELECTOR[name] for name in HOPELESS}
 
 
 def verdict(kind: str, reverted: bytes) -> Verdict:
@@ -34,6 +43,8 @@ def verdict(kind: str, reverted: bytes) -> Verdict:
         return Verdict(Fate.AGAIN, reason)  # its target was not there yet, or is gone in a reorganisation
     if kind == "create" and reverted[:4] == _SELECTOR["AlreadyCreated"]:
         return Verdict(Fate.DONE, reason)
+    if kind in INTENT_KINDS:
+        return Verdict(Fate.AGAIN, reason)
     if kind != "mint":
         return Verdict(Fate.FAILED, reason)
     if reverted[:4] == _SELECTOR["BatchOutOfOrder"] and len(reverted) >= 68:

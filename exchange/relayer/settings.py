@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
-from pydantic import Field, SecretStr
+from typing import Self
+
+from pydantic import Field, SecretStr, model_validator
 
 from exchange.settings import Settings
 
 GWEI = 10**9
+
+# The first accounts of the mnemonic that every development chain starts with: everybody knows them.
+DEVELOPMENT_KEYS = (
+    "0xac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80",
+    "0x59c6995e998f97a5a0044966f0945389dc9e86dae88c7a8412f4603b6b78690d",
+)
 
 
 class RelayerSettings(Settings):
@@ -21,6 +29,16 @@ class RelayerSettings(Settings):
     linger: float = 0.25  # how long a purchase may wait for company in its batch
     batch_size: int = Field(default=200, ge=1, le=400)
     relayer_metrics_port: int | None = None
+
+    @model_validator(mode="after")
+    def _production_has_its_own_keys(self) -> Self:
+        operator, lanes = self.signing_keys()
+        known = {_key(key) for key in DEVELOPMENT_KEYS}
+        if self.environment == "production" and known & {operator, *lanes}:
+            raise ValueError(
+                "production refuses the development chain's keys: set POINTS_OPERATOR_KEY and _RELAYER_KEYS"
+            )
+        return self
 
     def signing_keys(self) -> tuple[bytes | None, tuple[bytes, ...]]:
         """The operator's key and the lanes' keys."""

@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from contracts.bindings import Call, bundle_execute
+from contracts import packed
+from contracts.bindings import Call
 from contracts.fees import Fees
 from contracts.transactions import sign_transaction
 
@@ -47,18 +48,18 @@ class Signed(NamedTuple):
 def group(calls: Sequence[Queued], *, room: int) -> list[list[Queued]]:
     """`calls` in their order, a list a transaction, at most `room` of them; the rest waits."""
     groups: list[list[Queued]] = []
-    gas = size = 0
+    gas = size = count = 0
     sealed = True  # whether nothing more may join the last group
     for call in calls:
         alone = call.signer is not None or call.tries >= ALONE_AFTER
-        full = gas + call.gas > BUNDLE_GAS or size + len(call.data) > BUNDLE_BYTES
+        full = gas + call.gas > BUNDLE_GAS or size + len(call.data) > BUNDLE_BYTES or count == packed.MAX_TARGETS
         if sealed or alone or full:
             if len(groups) == room:
                 break
             groups.append([])
-            gas = size = 0
+            gas = size = count = 0
         groups[-1].append(call)
-        gas, size, sealed = gas + call.gas, size + len(call.data), alone
+        gas, size, count, sealed = gas + call.gas, size + len(call.data), count + 1, alone
     return groups
 
 
@@ -79,7 +80,7 @@ def sign_groups(
         if calls[0].signer is not None:
             target, data = calls[0].target, calls[0].data
         else:
-            target, data = bundle, bundle_execute(calls=[Call(c.target, c.gas, c.data) for c in calls])
+            target, data = bundle, packed.execute([Call(c.target, c.gas, c.data) for c in calls])
         gas = gas_limit([c.gas for c in calls], data)
         raw, hash_ = sign_transaction(key=key, chain_id=chain_id, nonce=nonce, to=target, data=data, gas=gas, fees=fees)
         signed.append(Signed(nonce, target, gas, fees, raw, hash_, tuple(c.id for c in calls)))

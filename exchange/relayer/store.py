@@ -1,15 +1,15 @@
 """The SQL of the relayer's state machine; each function is one transaction, and the tables' CHECKs have the last word.
 
-    call          queued -> placed | refused;   placed -> queued when a mint must be tried again
+    call          queued -> placed | refused;   placed -> queued when a mint or an intent must be tried again
     transaction   signed -> sent -> included -> final;   included -> sent when its block left the chain
 
 `assign` takes a nonce, stores the signed bytes and places the calls in one commit, before anything is sent: a nonce
 never exists without its bytes. Two lanes never place calls at the same time (an advisory lock for as long as the
 commit), so that the calls of one sequence keep their order; two relayers with the same key meet at the signer's row.
 
-A call may be in two transactions' history: a mint that failed goes back to the queue and is placed anew, while the old
-transaction may be executed again after a reorganisation. It cannot mint twice (the token takes each number once), and
-what was minted is read from `mirror`, never from here.
+A call may be in two transactions' history: a mint or an intent that failed goes back to the queue and is placed anew,
+while the old transaction may be executed again after a reorganisation. It cannot take effect twice (the token takes
+each batch number and each nonce once), and what took effect is read from `mirror`, never from here.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from psycopg import AsyncConnection
 
 from contracts.fees import Fees
 from exchange.relayer.sign import Queued, Signed
+from exchange.tables import INTENT_KINDS
 
 _QUEUE_LOCK = 0x706F696E7473  # "points"
 
@@ -212,11 +213,10 @@ async def pending(connection: AsyncConnection, signer: bytes) -> list[Pending]:
     return found
 
 
-async def included(connection: AsyncConnection, signer: bytes) -> list[Included]:
+async def included(connection: AsyncConnection) -> list[Included]:
+    """Of every signer: what one lane refuses may hang on what another lane has lost."""
     cursor = await connection.execute(
-        "select id, block, block_hash from exchange.transaction"
-        " where signer = %s and state = 'included' and state <> 'final' order by nonce",
-        (signer,),
+        "select id, block, block_hash from exchange.transaction where state = 'included' and state <> 'final'",
         binary=True,
     )
     return [Included(*row) for row in await cursor.fetchall()]
@@ -313,6 +313,23 @@ async def mark_final(connection: AsyncConnection, transactions: Sequence[int]) -
         "update exchange.transaction set state = 'final' where id = any(%s) and state = 'included'",
         (list(transactions),),
     )
+
+
+async def settled_below(connection: AsyncConnection) -> int:
+    """The first call that may still change what a later one finds: queued or not yet on the chain.
+
+    Intents in the queue do not count, or those that wait would wait for each other; nor does a mint that its
+    programme's limits keep back.
+    """
+    cursor = await connection.execute(
+        "select coalesce(min(id), 9223372036854775807) from ("
+        " select min(id) as id from exchange.call where state = 'queued' and tries = 0 and kind <> all(%s)"
+        " union all select min(c.id) from exchange.transaction t join exchange.call c on c.transaction_id = t.id"
+        " where t.state in ('signed', 'sent') and t.state <> 'final') as open",
+        (list(INTENT_KINDS),),
+    )
+    row = await cursor.fetchone()
+    return 0 if row is None else int(row[0])
 
 
 async def refuse(connection: AsyncConnection, refusals: Sequence[tuple[int, str]]) -> None:

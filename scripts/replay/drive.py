@@ -21,7 +21,7 @@ from contracts import deployment
 from scripts.environment import Installation
 from scripts.errors import CommandFailed
 from scripts.partners import MERCHANTS
-from scripts.replay import report
+from scripts.replay import report, witnesses
 from scripts.replay.acts import Act, Ledger, acts_of_week
 from scripts.replay.gateway import Gateway
 from scripts.replay.journey import Purchase, purchases_by_week
@@ -29,7 +29,8 @@ from scripts.samples import Partner, enrol_samples
 
 BULK = 1_000
 TRIES = 60
-SETTLE_SECONDS = 300.0
+START_SECONDS = 300.0
+QUIET_SECONDS = 5.0
 
 NOT_YET = frozenset(
     {
@@ -48,11 +49,13 @@ class ReplayFailed(CommandFailed):
 
 @dataclass(slots=True)
 class Tally:
-    """What this run sent, and what of it was new."""
+    """What this run sent, its seconds from the first purchase to the last mirrored act, and what came of it."""
 
     purchases: int = 0
     acts: int = 0
     seconds: float = 0.0
+    minted: int = 0
+    equal: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,17 +71,15 @@ class Drive:
 
 async def replay(
     settings: Mapping[str, str], place: Installation, console: Console, *, weeks: int, seed: int = 2017
-) -> bool:
-    """Replays weeks 1 to `weeks`; prints the table; True when data, chain and mirror agree."""
+) -> Tally:
+    """Replays weeks 1 to `weeks` and prints the tables. `equal` tells whether data, chain and mirror agree."""
     partners = await enrol_samples(settings, place, console)
     all_weeks = list(await asyncio.to_thread(lambda: list(purchases_by_week(weeks))))
     count = sum(len(purchases) for _, purchases in all_weeks)
     tally = Tally()
     before = await _minted(settings)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    async with Gateway(
-        settings["POINTS_GATEWAY_URL"], waiting=lambda why: console.print(f"[dim]{why}[/dim]")
-    ) as gateway:
+    async with Gateway(settings["POINTS_GATEWAY_URL"], waiting=console.print) as gateway:
         await _await_programmes(gateway, partners)
         ledger = await _ledger(gateway)
         with Progress(*columns, console=console, transient=True) as progress:
@@ -89,35 +90,50 @@ async def replay(
             await _weeks(drive, all_weeks, seed, tally)
             await _settle(drive, settings)
             tally.seconds = time.monotonic() - begun
-    found = await report.witnesses(
-        ledger,
-        {slug: partner.programme for slug, partner in partners.items()},
-        rpc_url=settings["POINTS_RPC_URL"],
-        database_url=settings["POINTS_DATABASE_URL"],
-        first_block=deployment.load(Path(settings["POINTS_DEPLOYMENT"])).first_block,
-    )
-    equal = report.show(console, found)
-    new = await _minted(settings) - before
+    tally.equal = report.show(console, await _witnesses(ledger, partners, settings))
+    tally.minted = await _minted(settings) - before
     console.print(
         f"{tally.purchases:,} purchases and {tally.acts:,} acts of {weeks} week{'s' * (weeks > 1)} sent; minted anew:"
-        f" {new:,}. {tally.seconds:.1f} s from the first purchase to the last mirrored act:"
+        f" {tally.minted:,}. {tally.seconds:.1f} s from the first purchase to the last mirrored act:"
         f" {tally.purchases / tally.seconds:,.0f} purchases/s end to end."
     )
-    return equal
+    return tally
+
+
+async def _witnesses(
+    ledger: Ledger, partners: Mapping[str, Partner], settings: Mapping[str, str]
+) -> list[witnesses.Witnesses]:
+    """All three, asked again for a while if they disagree: one that lost its memory meanwhile may be catching up."""
+    deadline = time.monotonic() + QUIET_SECONDS
+    while True:
+        found = await witnesses.ask_all(
+            ledger,
+            {slug: partner.programme for slug, partner in partners.items()},
+            rpc_url=settings["POINTS_RPC_URL"],
+            database_url=settings["POINTS_DATABASE_URL"],
+            first_block=deployment.load(Path(settings["POINTS_DEPLOYMENT"])).first_block,
+        )
+        if all(each.equal for each in found) or time.monotonic() > deadline:
+            return found
+        if await witnesses.under_way(settings["POINTS_DATABASE_URL"]):
+            deadline = time.monotonic() + QUIET_SECONDS
+        await asyncio.sleep(0.5)
 
 
 async def _weeks(drive: Drive, weeks: Iterable[tuple[int, list[Purchase]]], seed: int, tally: Tally) -> None:
     """Purchases of a week go out while the week before is minted; only then do its holders act."""
     waiting: list[Act] = []
+    last: dict[str, str] = {}
     for week, purchases in weeks:
         drive.progress.update(drive.bar, description=f"week {week}, purchases")
-        last = await _report_purchases(drive, purchases)
+        reported = await _report_purchases(drive, purchases)
         tally.purchases += len(purchases)
+        await _await_minted(drive, last)
         tally.acts += await _act(drive, waiting)
         drive.ledger.earn(purchases)
-        waiting = acts_of_week(drive.ledger, seed=seed, week=week)
+        waiting, last = acts_of_week(drive.ledger, seed=seed, week=week), reported
         drive.ledger.apply(waiting)
-        await _await_minted(drive, last)
+    await _await_minted(drive, last)
     tally.acts += await _act(drive, waiting)
 
 
@@ -233,22 +249,22 @@ def _must_wait(act: Act, result: dict[str, Any]) -> bool:
 
 
 async def _settle(drive: Drive, settings: Mapping[str, str]) -> None:
-    """Waits until the mirror holds what is expected, or for as long as something still changes in it."""
+    """Waits until the mirror holds what is expected, or nothing more is on its way to it."""
     drive.progress.update(drive.bar, description="settling")
-    deadline, seen = time.monotonic() + SETTLE_SECONDS, None
     expected = {partner.programme: drive.ledger.supply[slug] for slug, partner in drive.partners.items()}
-    while time.monotonic() < deadline:
-        supply = await report.mirrored_supply(settings["POINTS_DATABASE_URL"])
+    quiet_since = time.monotonic()
+    while time.monotonic() - quiet_since < QUIET_SECONDS:
+        supply = await witnesses.mirrored_supply(settings["POINTS_DATABASE_URL"])
         if all(supply.get(programme, 0) == amount for programme, amount in expected.items()):
             return
-        if supply != seen:
-            seen, deadline = supply, time.monotonic() + SETTLE_SECONDS
+        if await witnesses.under_way(settings["POINTS_DATABASE_URL"]):
+            quiet_since = time.monotonic()
         await asyncio.sleep(0.2)
 
 
 async def _await_programmes(gateway: Gateway, partners: Mapping[str, Partner]) -> None:
     """Waits until every programme, its quote and its partners are on the chain."""
-    deadline = time.monotonic() + SETTLE_SECONDS
+    deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline:
         programmes = {each["slug"]: each for each in (await gateway.get("/v1/programmes"))["programmes"]}
         if all(
@@ -271,13 +287,13 @@ async def _ledger(gateway: Gateway) -> Ledger:
         if each["slug"] in slugs
     }
     return Ledger(
-        bid={slug: report.price(quote["bid"]) for slug, quote in quotes.items()},
-        ask={slug: report.price(quote["ask"]) for slug, quote in quotes.items()},
+        bid={slug: witnesses.price(quote["bid"]) for slug, quote in quotes.items()},
+        ask={slug: witnesses.price(quote["ask"]) for slug, quote in quotes.items()},
     )
 
 
 async def _minted(settings: Mapping[str, str]) -> int:
-    return await report.mirrored_entries(settings["POINTS_DATABASE_URL"])
+    return await witnesses.mirrored_entries(settings["POINTS_DATABASE_URL"])
 
 
 def _accepted(results: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -15,6 +15,8 @@ from scripts.errors import CommandFailed
 from scripts.partners import merchant_of
 
 WEEKS = 53
+REFERENCE = "cj-"
+"""What every reference of the replay begins with."""
 
 
 class DataMissing(CommandFailed):
@@ -61,7 +63,7 @@ def purchases_by_week(weeks: int = WEEKS) -> Iterator[tuple[int, list[Purchase]]
             [
                 Purchase(
                     merchant=merchant_of(row.department).slug,
-                    reference=f"cj-{row.basket_id}-{row.department.replace(' ', '_')}",
+                    reference=f"{REFERENCE}{row.basket_id}-{row.department.replace(' ', '_')}",
                     household=int(row.household),
                     store=str(row.store),
                     amount=int(row.cents),

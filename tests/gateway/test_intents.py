@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from eth_account import Account
 
-from contracts import bindings, eip712, signatures
+from contracts import eip712, packed, signatures
 from tests.gateway.conftest import DEPLOYMENT, Client, Shop
 
 WALLET = Account.from_key(b"\x07" * 32)
@@ -88,7 +88,7 @@ async def test_the_call_carries_the_signed_fields(client: Client) -> None:
     await client.http.post("/v1/intents", json=body)
     [call] = client.chain.run("select c.* from exchange.call c where kind = 'send'")
     signature = signatures.from_rsv(bytes.fromhex(body["signature"][2:]))
-    assert call["data"] == bindings.points_send(
+    assert call["data"] == packed.send(
         holder=HOLDER, to=bytes.fromhex(FRIEND[2:]), amount=500, nonce=0, deadline=body["deadline"], signature=signature
     )
 

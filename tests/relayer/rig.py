@@ -226,7 +226,14 @@ class Rig:
                     ))  # fmt: skip
 
     async def send_intent(
-        self, programme: Programme, key: bytes, *, amount: int, nonce: int, to: bytes = b"\x77" * 20
+        self,
+        programme: Programme,
+        key: bytes,
+        *,
+        amount: int,
+        nonce: int,
+        to: bytes = b"\x77" * 20,
+        deadline: int = 2**40 - 1,
     ) -> int:
         """Queues a holder's signed `send`."""
         fields = {
@@ -234,7 +241,7 @@ class Rig:
             "to": to,
             "amount": amount,
             "nonce": nonce,
-            "deadline": 2**40 - 1,
+            "deadline": deadline,
         }
         digest = eip712.send_digest(eip712.domain_separator(31337, programme.address), **fields)  # type: ignore[arg-type]
         data = bindings.points_send(**fields, signature=signatures.sign(key, digest))  # type: ignore[arg-type]

@@ -177,7 +177,9 @@ async def test_an_intent_that_cannot_succeed_is_refused_without_a_nonce(rig: Rig
     assert await rig.one("select next_nonce from exchange.signer where role = 'relayer'") == before
 
 
-async def test_an_intent_that_fails_in_its_block_keeps_its_reason_and_harms_no_other(rig: Rig) -> None:
+async def test_an_intent_that_fails_in_its_block_harms_no_other_and_is_refused_once_nothing_can_help_it(
+    rig: Rig,
+) -> None:
     programme = await ready(rig)
     key = signatures.new_key()
     customer = (await rig.customers(1))[0][0]
@@ -187,12 +189,63 @@ async def test_an_intent_that_fails_in_its_block_keeps_its_reason_and_harms_no_o
     # Each would succeed alone; together, the second finds nothing left.
     calls = [await rig.send_intent(programme, key, amount=60, nonce=nonce) for nonce in (1, 2)]
     calls.append(await rig.send_intent(programme, key, amount=40, nonce=3))
-    await rig.settle(1)
+    await rig.settle(3)
     states = await rig.all("select state, failure from exchange.call where id = any(%s) order by id", calls)
-    assert [state for state, _ in states] == ["placed"] * 3
+    assert [state for state, _ in states] == ["placed", "refused", "placed"]
     assert [reason is None for _, reason in states] == [True, False, True]
     assert states[1][1].startswith("ERC20InsufficientBalance(")
     assert await rig.balance(programme, b"\x77" * 20) == 100
+
+
+async def test_an_intent_waits_for_what_came_before_it_and_is_on_its_way(rig: Rig) -> None:
+    programme = await ready(rig)
+    key = signatures.new_key()
+    customer = (await rig.customers(1))[0][0]
+    await rig.purchases(programme, 1, customers=[(customer, signatures.address_of(key))], points=100)
+    await rig.batch()
+    call = await rig.send_intent(programme, key, amount=60, nonce=1)
+    await rig.step()  # the mint is sent, not mined: the intent finds no points yet
+    assert await rig.one("select state from exchange.call where id = %s", call) == "queued"
+    await rig.mine()
+    await rig.settle(1)
+    assert await rig.balance(programme, b"\x77" * 20) == 60
+
+
+async def test_an_intent_that_nothing_can_mend_waits_for_nobody(rig: Rig) -> None:
+    programme = await ready(rig)
+    await rig.queue("deposit", rig.deployment.exchange, b"", signer=signatures.address_of(OPERATOR))
+    await rig.sql.execute("update exchange.signer set paused = 'for the test' where role = 'operator'")
+    call = await rig.send_intent(programme, signatures.new_key(), amount=5, nonce=1, deadline=1)
+    await rig.step()
+    state, failure = (await rig.all("select state, failure from exchange.call where id = %s", call))[0]
+    assert (state, failure) == ("refused", "IntentExpired(deadline=1)")
+
+
+async def test_an_intent_survives_a_reorganisation_that_puts_it_before_what_it_needs(rig: Rig) -> None:
+    programme = await ready(rig)
+    key = signatures.new_key()
+    holder = signatures.address_of(key)
+    rig.lanes = (RELAYER, SECOND)
+    await rig.start()
+    snapshot = await rig.rpc.call("evm_snapshot")
+    # The points come by another lane, whose nonces say nothing about ours.
+    await rig.purchases(programme, 1, customers=[((await rig.customers(1))[0][0], holder)], points=100)
+    await rig.batch()
+    await rig.step(only=SECOND)
+    await rig.mine()
+    await rig.step()
+    call = await rig.send_intent(programme, key, amount=60, nonce=1)
+    await rig.step(only=RELAYER)
+    await rig.mine()
+    await rig.step()
+    assert await rig.balance(programme, b"\x77" * 20) == 60
+    assert await rig.rpc.call("evm_revert", snapshot)
+    await rig.mine(3)
+    await rig.step(only=RELAYER)  # its lane is first: the same bytes, now without the points
+    await rig.mine()
+    await rig.settle(4)
+    assert await rig.one("select state from exchange.call where id = %s", call) == "placed"
+    assert await rig.balance(programme, b"\x77" * 20) == 60
 
 
 async def test_a_batch_over_the_issuance_limit_waits_and_is_minted_later(rig: Rig) -> None:

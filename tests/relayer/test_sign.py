@@ -120,7 +120,8 @@ def out_of_order(expected: int, given: int) -> bytes:
         ("create", SELECTORS["InvalidName"] + bytes(64), Fate.FAILED),
         ("quote", SELECTORS["InvalidNonce"] + bytes(64), Fate.FAILED),
         ("send", SELECTORS["NotAContract"] + bytes(64), Fate.AGAIN),
-        ("swap", b"", Fate.FAILED),
+        ("swap", b"", Fate.AGAIN),
+        ("charity", b"", Fate.FAILED),
     ],
 )
 def test_fates(kind: str, reverted: bytes, fate: Fate) -> None:
