@@ -65,7 +65,6 @@ merchant = Table(
     _address("issuer", nullable=False),
     Column("issuer_key", LargeBinary, nullable=False),  # sealed
     Column("next_batch", BigInteger, server_default="1", nullable=False),
-    Column("owner_nonce", BigInteger, server_default="0", nullable=False),  # next sequential nonce on the exchange
     # The programme's limits on chain that the gateway checks before it promises anything, in base units.
     Column("entry_cap", Amount, server_default="100000000", nullable=False),
     Column("supply_cap", Amount, server_default="100000000000000", nullable=False),

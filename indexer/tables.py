@@ -192,7 +192,7 @@ matching = _placed(
     Column("intent", LargeBinary, nullable=False),
     Column("campaign", BigInteger, nullable=False),
     Column("sponsor", LargeBinary, nullable=False),
-    Column("charity", LargeBinary, nullable=False),
+    Column("charity", LargeBinary, nullable=False, index=True),
     Column("value", Amount, nullable=False),
 )
 
