@@ -15,6 +15,7 @@ from uuid import UUID
 from uuid_utils.compat import uuid7
 
 from contracts import signatures
+from contracts.bindings import Call
 from exchange import intent, markets, vault
 from exchange.database import Connection, one, rows
 from exchange.errors import (
@@ -137,7 +138,7 @@ async def accept(
     trades = [act for act in acts if act.kind in ("swap", "give")]
     market = await _markets(gateway, sql, trades) if trades else None
     results: list[dict[str, Any] | ExchangeError] = []
-    fresh: list[tuple[dict[str, Any], intent.Call]] = []
+    fresh: list[tuple[dict[str, Any], Call]] = []
     for proposal in proposals:
         try:
             if isinstance(proposal, ExchangeError):
@@ -195,7 +196,7 @@ def _judge(
     proposal: Proposal,
     accounts: dict[tuple[bytes, bytes], Account],
     market: Markets | None,
-) -> tuple[dict[str, Any], intent.Call]:
+) -> tuple[dict[str, Any], Call]:
     """The rows of one acceptable proposal; raises what is wrong with it, and then has changed nothing."""
     act = proposal.act
     account = accounts[act.programme, act.holder]
@@ -276,7 +277,7 @@ def _check_nonce(account: Account, nonce: int) -> None:
         raise NonceOutOfWindow(f"The nonce {nonce} is out of reach: the next one is {account.next_nonce}.")
 
 
-async def _store(sql: Connection, fresh: Sequence[tuple[dict[str, Any], intent.Call]]) -> None:
+async def _store(sql: Connection, fresh: Sequence[tuple[dict[str, Any], Call]]) -> None:
     if not fresh:
         return
     ids = await rows(
