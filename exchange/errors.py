@@ -242,6 +242,24 @@ class ReferenceConflict(ExchangeError):
 # --- amounts
 
 
+class RefundTooLarge(ExchangeError):
+    """When more would be refunded than was paid."""
+
+    slug = "refund-exceeds-purchase"
+    title = "The refund is more than what is left of the purchase"
+    status = 409
+    action = "Refund at most what the purchase's earlier refunds have left; GET its refunds to see them."
+
+
+class RefundWindowClosed(ExchangeError):
+    """When the purchase's batch is no longer among those that the programme remembers."""
+
+    slug = "refund-window-closed"
+    title = "The purchase is too old for its points to be taken back"
+    status = 409
+    action = "Refund the money; the points stay with the customer."
+
+
 class InvalidAmount(ExchangeError):
     """When an amount is no decimal number, negative, zero, or has too many decimals."""
 

@@ -154,6 +154,7 @@ clawback = _placed(
     Column("purchase", LargeBinary, nullable=False),
     Column("burned", Amount, nullable=False),
     Column("shortfall", Amount, nullable=False),
+    Index("clawback_receipt", "programme", "batch", "index"),
 )
 
 life = _placed(
