@@ -149,11 +149,13 @@ purchase = Table(
     Column("fingerprint", LargeBinary, nullable=False),
     Column("customer_id", Uuid, ForeignKey("exchange.customer.id"), nullable=False),
     _address("holder", nullable=False),
-    Column("amount_minor", BigInteger, CheckConstraint("amount_minor > 0"), nullable=False),
+    # A sale earns by a rule; an opening balance was promised before the merchant came here, whatever it was earned by.
+    Column("kind", Text, server_default="sale", nullable=False),
+    Column("amount_minor", BigInteger, nullable=False),
     Column("store", Text),
     Column("purchased_at", DateTime(timezone=True), nullable=False),
     Column("points", BigInteger, CheckConstraint("points >= 0"), nullable=False),
-    Column("rule_version", Integer, nullable=False),
+    Column("rule_version", Integer),
     Column("salt", LargeBinary, nullable=False),
     Column("accepted_at", BigInteger, nullable=False),  # Unix seconds, as signed
     Column("mint_by", BigInteger, nullable=False),
@@ -166,6 +168,11 @@ purchase = Table(
         ["merchant_id", "rule_version"], ["exchange.earning_rule.merchant_id", "exchange.earning_rule.version"]
     ),
     CheckConstraint("(batch_number is null) = (batch_index is null)", name="purchase_place"),
+    CheckConstraint(
+        "(kind = 'sale' and amount_minor > 0 and rule_version is not null)"
+        " or (kind = 'opening' and amount_minor = 0 and rule_version is null)",
+        name="purchase_kind",
+    ),
     Index("purchase_queue", "merchant_id", "id", postgresql_where=text("batch_number is null and points > 0")),
     Index(
         "purchase_batch",
