@@ -21,6 +21,7 @@ from exchange.api import (
     problems,
     purchases,
     refunds,
+    webhooks,
 )
 from exchange.api.bounds import Bounded
 from exchange.database import connect
@@ -61,7 +62,7 @@ def create_app(settings: Settings, *, clock: Callable[[], float] = time.time) ->
     for router in (
         purchases.router, refunds.router, openings.router, custody.router, customers.router, customers.holders,
         intents.router, intents.quotes, merchants.router, merchants.programmes, charities.router, charities.campaigns,
-        holds.router, health.router,
+        holds.router, webhooks.router, health.router,
     ):  # fmt: skip
         app.include_router(router)
     problems.install(app, metrics)

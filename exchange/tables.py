@@ -35,7 +35,7 @@ from sqlalchemy import (
     func,
     text,
 )
-from sqlalchemy.dialects.postgresql import JSON
+from sqlalchemy.dialects.postgresql import ARRAY, JSON
 
 metadata = MetaData(schema="exchange")
 
@@ -253,6 +253,69 @@ hold = Table(
         name="hold_state",
     ),
     Index("hold_open", "programme", "holder", postgresql_where=text("state = 'open'")),
+    Index("hold_expiry", "expires_at", postgresql_where=text("state = 'open'")),
+)
+
+webhook_endpoint = Table(
+    "webhook_endpoint",
+    metadata,
+    Column("merchant_id", Uuid, ForeignKey("exchange.merchant.id"), primary_key=True),
+    Column("id", Uuid, primary_key=True),
+    Column("url", Text, nullable=False),
+    Column("events", ARRAY(Text), nullable=False),
+    Column("secret", LargeBinary, nullable=False),  # sealed
+    Column("failing_since", DateTime(timezone=True)),  # null while the last delivery succeeded
+    Column("disabled", Text),  # why nothing is sent to it
+    _now("created_at"),
+)
+
+webhook_event = Table(
+    "webhook_event",
+    metadata,
+    Column("merchant_id", Uuid, ForeignKey("exchange.merchant.id"), primary_key=True),
+    Column("id", Uuid, primary_key=True),
+    Column("kind", Text, nullable=False),
+    Column("subject", Text, nullable=False),  # what it is about: told once, however often it is derived
+    Column("data", JSON, nullable=False),
+    Column("created_at", DateTime(timezone=True), server_default=func.now(), nullable=False, index=True),
+    UniqueConstraint("merchant_id", "kind", "subject", name="webhook_event_once"),
+)
+
+webhook_delivery = Table(
+    "webhook_delivery",
+    metadata,
+    Column("merchant_id", Uuid, primary_key=True),
+    Column("endpoint_id", Uuid, primary_key=True),
+    Column("event_id", Uuid, primary_key=True),
+    Column("delivered_at", DateTime(timezone=True)),  # null while it is still to be sent
+    Column("next_at", DateTime(timezone=True), server_default=func.now(), nullable=False),
+    Column("tries", Integer, server_default="0", nullable=False),
+    Column("status", Integer),  # what the endpoint answered last
+    Column("failure", Text),  # why the last try failed
+    ForeignKeyConstraint(
+        ["merchant_id", "endpoint_id"],
+        ["exchange.webhook_endpoint.merchant_id", "exchange.webhook_endpoint.id"],
+        ondelete="CASCADE",
+    ),
+    ForeignKeyConstraint(
+        ["merchant_id", "event_id"],
+        ["exchange.webhook_event.merchant_id", "exchange.webhook_event.id"],
+        ondelete="CASCADE",
+    ),
+    CheckConstraint("delivered_at is null or (tries > 0 and failure is null)", name="webhook_delivered"),
+    Index("webhook_due", "merchant_id", "endpoint_id", "next_at", postgresql_where=text("delivered_at is null")),
+    Index("webhook_of_event", "merchant_id", "event_id"),
+)
+
+webhook_cursor = Table(
+    "webhook_cursor",
+    metadata,
+    # Exactly one row: how far events were derived, by block seen, by block final and by the clock (Unix seconds).
+    Column("id", Integer, CheckConstraint("id = 1"), primary_key=True),
+    Column("confirmed", BigInteger, nullable=False),
+    Column("confirmed_hash", LargeBinary, nullable=False),
+    Column("final", BigInteger, nullable=False),
+    Column("clock", BigInteger, nullable=False),
 )
 
 charity = Table(

@@ -74,6 +74,12 @@ def relay(data: Data = environment.DEFAULT_DATA) -> None:
 
 
 @app.command()
+def notify(data: Data = environment.DEFAULT_DATA) -> None:
+    """Run the sender of webhooks."""
+    _become(data, "exchange.webhooks")
+
+
+@app.command()
 def index(data: Data = environment.DEFAULT_DATA) -> None:
     """Run the indexer."""
     _become(data, "indexer", "run")
