@@ -13,6 +13,7 @@ from exchange.api import (
     charities,
     custody,
     customers,
+    expiry,
     health,
     holds,
     intents,
@@ -21,6 +22,7 @@ from exchange.api import (
     problems,
     purchases,
     refunds,
+    statements,
     webhooks,
 )
 from exchange.api.bounds import Bounded
@@ -28,6 +30,7 @@ from exchange.database import connect
 from exchange.gateway import Gateway
 from exchange.metrics import Measured, Metrics
 from exchange.settings import Settings
+from exchange.streams import Streams
 
 DESCRIPTION = """
 Every merchant's loyalty points are a token that the merchant alone issues; customers earn, spend, send, swap and give
@@ -50,6 +53,7 @@ def create_app(settings: Settings, *, clock: Callable[[], float] = time.time) ->
             deployment=deployment.load(settings.deployment),
             metrics=metrics,
             clock=clock,
+            streams=Streams(),
         )
         await database.open()
         try:
@@ -62,7 +66,7 @@ def create_app(settings: Settings, *, clock: Callable[[], float] = time.time) ->
     for router in (
         purchases.router, refunds.router, openings.router, custody.router, customers.router, customers.holders,
         intents.router, intents.quotes, merchants.router, merchants.programmes, charities.router, charities.campaigns,
-        holds.router, webhooks.router, health.router,
+        holds.router, webhooks.router, statements.router, expiry.router, health.router,
     ):  # fmt: skip
         app.include_router(router)
     problems.install(app, metrics)

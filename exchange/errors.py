@@ -344,6 +344,25 @@ class HoldExceeded(ExchangeError):
     action = "Capture at most the amount of the hold, or release it and authorise a larger one."
 
 
+class TooManyStreams(ExchangeError):
+    """When as many long answers as this process gives at a time are under way."""
+
+    slug = "too-many-streams"
+    title = "Too many streams are open"
+    status = 429
+    action = "Close another stream, or ask again after the time in Retry-After."
+    retry_after = 5
+
+
+class InvalidPeriod(ExchangeError):
+    """When a period ends before it begins."""
+
+    slug = "invalid-period"
+    title = "The period is empty"
+    status = 422
+    action = "Give an end after the start; the end is not part of the period."
+
+
 class WebhookUrlRefused(ExchangeError):
     """When an endpoint's URL is not https, has no host, or carries a user, a password or a fragment."""
 

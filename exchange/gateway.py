@@ -10,6 +10,7 @@ from contracts.eip712 import domain_separator
 from exchange.database import Database
 from exchange.metrics import Metrics
 from exchange.settings import Settings
+from exchange.streams import Streams
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +22,7 @@ class Gateway:
     deployment: Deployment
     metrics: Metrics
     clock: Callable[[], float]
+    streams: Streams
 
     def now(self) -> int:
         return int(self.clock())

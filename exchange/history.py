@@ -19,14 +19,6 @@ from exchange.points import render_points
 
 _CURSOR: Final = re.compile(r"([0-9]{1,15})-([0-9]{1,9})-([01])")
 
-_BALANCES: Final = """
-select b.programme, b.amount, p.name, p.symbol, m.slug
-from mirror.balance b
-join mirror.programme p on p.address = b.programme
-left join exchange.merchant m on m.programme = b.programme
-where b.holder = %s and b.amount > 0
-order by p.name, b.programme
-"""
 
 _HISTORY: Final = """
 select e.block, e.log_index, e.side, e.programme, e.delta, e.kind, e.counterparty, e.intent,
@@ -55,27 +47,6 @@ async def head(sql: Connection) -> dict[str, Any] | None:
         "select c.next_block - 1 as head, c.tip, c.finalized, b.time from mirror.cursor c"
         " left join mirror.block b on b.number = c.next_block - 1 where c.id = 1",
     )
-
-
-async def balances(sql: Connection, holder: bytes) -> dict[str, Any]:
-    """In one snapshot with the block it is of: the caller's transaction is repeatable read."""
-    await sql.execute("set transaction isolation level repeatable read read only")
-    newest = await head(sql)
-    held = await rows(sql, _BALANCES, holder)
-    return {
-        "holder": checksum(holder),
-        "balances": [
-            {
-                "programme": checksum(row["programme"]),
-                "slug": row["slug"],
-                "name": row["name"],
-                "symbol": row["symbol"],
-                "points": render_points(int(row["amount"])),
-            }
-            for row in held
-        ],
-        "as_of": as_of(newest),
-    }
 
 
 async def history(sql: Connection, holder: bytes, *, before: str | None, limit: int) -> dict[str, Any]:

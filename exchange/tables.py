@@ -311,7 +311,7 @@ webhook_cursor = Table(
     "webhook_cursor",
     metadata,
     # Exactly one row: how far events were derived, by block seen, by block final and by the clock (Unix seconds).
-    Column("id", Integer, CheckConstraint("id = 1"), primary_key=True),
+    Column("id", Integer, CheckConstraint("id = 1"), primary_key=True, autoincrement=False),
     Column("confirmed", BigInteger, nullable=False),
     Column("confirmed_hash", LargeBinary, nullable=False),
     Column("final", BigInteger, nullable=False),

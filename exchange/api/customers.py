@@ -8,7 +8,7 @@ from uuid import UUID
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from exchange import customers, errors, history
+from exchange import customers, errors, expiry, history
 from exchange.api.access import Anyone, AsMerchant, InGateway
 from exchange.api.forms import Address, AsOf, Form, Reference
 from exchange.api.problems import Problem, documented
@@ -73,7 +73,8 @@ class Balance(BaseModel):
     slug: str | None
     name: str
     symbol: str
-    points: str = Field(examples=["1234.56"])
+    points: str = Field(examples=["1234.56"], description="What has expired is not there any more.")
+    expires_at: str | None = Field(description="When they are gone if the holder does nothing before.")
 
 
 class Balances(BaseModel):
@@ -166,7 +167,7 @@ async def balances(gateway: InGateway, who: Anyone, id: UUID) -> dict[str, Any]:
     async with gateway.database.reading() as sql:
         row = await customers.seen(sql, who, id)
     async with gateway.database.transaction() as sql:
-        return await history.balances(sql, bytes(row["holder"]))
+        return await expiry.balances(sql, bytes(row["holder"]), now=gateway.now())
 
 
 @router.get("/{id}/history", response_model=History, responses=documented(*_READ), summary="A customer's history")
@@ -189,7 +190,7 @@ async def holder_balances(gateway: InGateway, holder: str) -> dict[str, Any]:
     """Public chain data: no key is needed."""
     account = address(holder, name="holder")
     async with gateway.database.transaction() as sql:
-        return await history.balances(sql, account)
+        return await expiry.balances(sql, account, now=gateway.now())
 
 
 @holders.get(

@@ -116,7 +116,7 @@ async def remove(gateway: InGateway, merchant: AsMerchant, id: UUID) -> Response
 
 @router.post("/{id}/enable", response_model=WebhookOut, responses=_ONE, summary="Enable an endpoint again")
 async def enable(gateway: InGateway, merchant: AsMerchant, id: UUID) -> dict[str, Any]:
-    """What waited for it is sent now. Events are kept for thirty days."""
+    """What waited for it is sent now. Events are kept for thirty-five days."""
     async with gateway.database.transaction() as sql:
         return await endpoints.enable(sql, merchant, id)
 

@@ -1,6 +1,6 @@
 """`python -m exchange.webhooks`: derives events and delivers them, until SIGTERM.
 
-Three loops with a connection each. A loop whose database fails gives its connection up, waits, and starts anew: all
+Loops with a connection each. A loop whose database fails gives its connection up, waits, and starts anew: all
 that it needs to know is in the tables.
 """
 
@@ -22,6 +22,7 @@ from exchange.settings import Settings
 from exchange.webhooks.deriving import derive
 from exchange.webhooks.destination import guarded
 from exchange.webhooks.sending import TICK, TIMEOUT, Sender, prune
+from exchange.webhooks.warning import warn
 
 HOUR = 3_600.0
 WAIT = 1.0
@@ -50,6 +51,7 @@ async def main(settings: Settings) -> None:
         async with asyncio.TaskGroup() as loops:
             loops.create_task(_persistently(settings, "deriving", _deriving))
             loops.create_task(_persistently(settings, "sending", _sending))
+            loops.create_task(_persistently(settings, "warning", _warning))
             loops.create_task(_persistently(settings, "pruning", _pruning))
     except asyncio.CancelledError:
         structlog.get_logger().info("stopped")
@@ -64,6 +66,12 @@ async def _deriving(settings: Settings, connection: AsyncConnection) -> None:  #
 async def _sending(settings: Settings, connection: AsyncConnection) -> None:
     async with session(settings) as http:
         await Sender(connection, http, settings.master, time.time).run()
+
+
+async def _warning(settings: Settings, connection: AsyncConnection) -> None:  # noqa: ARG001
+    while True:
+        await warn(connection, now=int(time.time()))
+        await asyncio.sleep(6 * HOUR)
 
 
 async def _pruning(settings: Settings, connection: AsyncConnection) -> None:  # noqa: ARG001

@@ -63,7 +63,7 @@ async def derive(connection: AsyncConnection, *, now: int) -> bool:
             return False  # the mirror is being rebuilt
         ranges, advanced = _ranges(at, now)
         for kind in KINDS:
-            low, high = ranges[kind.since]
+            low, high = ranges.get(kind.since, (0, 0))
             if low < high:
                 await connection.execute(
                     INSERT.format(source=kind.source), {"kind": kind.name, "low": low, "high": high}

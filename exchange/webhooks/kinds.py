@@ -11,8 +11,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final, Literal
 
-Since = Literal["confirmed", "final", "clock"]
-"""What makes an event due: its block is in the mirror, its block is final, or the time has come."""
+Since = Literal["confirmed", "final", "clock", "notice"]
+"""What makes an event due: its block is in the mirror, its block is final, the time has come, or will come soon."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +119,13 @@ join exchange.hold h on h.merchant_id = m.id
 where h.state = 'open' and h.expires_at > %(low)s and h.expires_at <= %(high)s
 """  # noqa: S608 - of constants
 
+# What a page of holders was found to lose soon (`exchange/webhooks/warning.py`).
+_EXPIRING: Final = """
+select m.id as merchant_id, s.subject, s.data::json as data
+from subscribed m cross join unnest(%(subjects)s::text[], %(data)s::text[]) as s (subject, data)
+where m.id = %(merchant)s
+"""
+
 KINDS: Final = (
     Kind("purchase.confirmed", "confirmed", _PURCHASE, "A purchase's points are on the chain."),
     Kind("purchase.final", "final", _PURCHASE, "A purchase's points can no longer leave the chain."),
@@ -128,6 +135,7 @@ KINDS: Final = (
     Kind("swap.received", "confirmed", _swap("into"), "A customer came from another programme, to the margin's gain."),
     Kind("gift.confirmed", "confirmed", _GIFT, "A customer gave points to a charity, at the margin's cost."),
     Kind("hold.expired", "clock", _HOLD, "Points that were set aside are the customer's again: nobody captured them."),
+    Kind("points.expiring", "notice", _EXPIRING, "A holder's points will be gone within thirty days."),
 )
 
 NAMES: Final = tuple(kind.name for kind in KINDS)

@@ -32,7 +32,8 @@ AT_ONCE: Final = 20  # of one endpoint
 AT_ONCE_FAILING: Final = 2
 FIRST_WAIT, LONGEST_WAIT = 5.0, 6 * 3_600.0
 DISABLED_AFTER_DAYS: Final = 5
-KEPT_DAYS: Final = 30
+KEPT_DAYS: Final = 35
+"""More than the days of notice of an expiry, of which nobody should hear twice."""
 ENOUGH: Final = 65_536
 """Bytes of an answer, which nobody reads, after which the connection is dropped instead of being kept."""
 
@@ -132,8 +133,8 @@ async def post(session: aiohttp.ClientSession, url: str, payload: str, sent: Map
         return Answer(None, "Its certificate is not valid.")
     except aiohttp.ClientConnectorDNSError:
         return Answer(None, "Its name does not resolve.")
-    except aiohttp.ClientConnectorError as error:
-        return Answer(None, f"It could not be connected to: {error.os_error.strerror or error.os_error}.")
+    except aiohttp.ClientConnectorError:
+        return Answer(None, "It could not be connected to, or its address is not public.")
     except (aiohttp.ClientError, OSError, ValueError) as error:
         return Answer(None, f"The connection failed: {type(error).__name__}.")
 

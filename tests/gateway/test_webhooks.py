@@ -472,8 +472,8 @@ async def test_a_name_is_checked_at_the_address_that_is_connected_to(
     monkeypatch.setattr("exchange.webhooks.destination.may_connect", judged)
     async with session(make_settings(webhook_loopback=False)) as http:
         answer = await sending.post(http, f"http://rebinding.example:{receiver.port}/hook", "{}", {})
-    assert "not a public address" in (answer.failure or "")
-    assert (sorted(asked), receiver.seen) == (["10.0.0.1", "127.0.0.1"], [])
+    assert "not public" in (answer.failure or "")
+    assert (set(asked), receiver.seen) == ({"10.0.0.1", "127.0.0.1"}, [])
 
 
 @pytest.mark.parametrize(
