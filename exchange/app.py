@@ -17,6 +17,7 @@ from exchange.api import (
     health,
     holds,
     intents,
+    margin,
     merchants,
     openings,
     problems,
@@ -66,7 +67,7 @@ def create_app(settings: Settings, *, clock: Callable[[], float] = time.time) ->
     for router in (
         purchases.router, refunds.router, openings.router, custody.router, customers.router, customers.holders,
         intents.router, intents.quotes, merchants.router, merchants.programmes, charities.router, charities.campaigns,
-        holds.router, webhooks.router, statements.router, expiry.router, health.router,
+        holds.router, webhooks.router, statements.router, expiry.router, margin.router, health.router,
     ):  # fmt: skip
         app.include_router(router)
     problems.install(app, metrics)

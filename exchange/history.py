@@ -1,8 +1,8 @@
 """What the chain says of a holder, read from the mirror: how the balances came to be, and as of which block.
 
-What is still alive of them is another question (`exchange/expiry.py`). Reads only. Everything here is public chain data;
-each answer says as of which block, and how far is final. Pages are by keyset: the cursor names the last entry seen
-(block, log index, side), so a page costs the same however far back it lies.
+What is still alive of them is another question (`exchange/expiry.py`). Reads only. Everything here is public chain
+data; each answer says as of which block, and how far is final. Pages are by keyset: the cursor names the last entry
+seen (block, log index, side), so a page costs the same however far back it lies.
 """
 
 from __future__ import annotations

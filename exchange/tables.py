@@ -208,7 +208,7 @@ refund = Table(
 
 INTENT_KINDS = ("send", "redeem", "swap", "give")
 
-JUDGED_KINDS = (*INTENT_KINDS, "clawback")
+JUDGED_KINDS = (*INTENT_KINDS, "clawback", "complete")
 """Calls that a simulation judges before they get a nonce, and that are tried again if they fail in their block."""
 
 intent = Table(
@@ -318,6 +318,24 @@ webhook_cursor = Table(
     Column("clock", BigInteger, nullable=False),
 )
 
+withdrawal = Table(
+    "withdrawal",
+    metadata,
+    # Margin that a programme's owner takes out: announced by one call, completed by another after the notice.
+    Column("merchant_id", Uuid, ForeignKey("exchange.merchant.id"), primary_key=True),
+    Column("id", Uuid, primary_key=True),
+    Column("recipient", LargeBinary, CheckConstraint("octet_length(recipient) = 20"), nullable=False),
+    Column("amount", Amount, CheckConstraint("amount > 0"), nullable=False),
+    Column("call_id", BigInteger, ForeignKey("exchange.call.id"), nullable=False),
+    Column("completion_id", BigInteger, ForeignKey("exchange.call.id")),
+    # The chain's head when the announcement was first seen to be gone: completed, or replaced.
+    Column("gone_block", BigInteger),
+    # It has been gone since a block that is final: nothing is left to be done.
+    Column("closed", Boolean, server_default=text("false"), nullable=False),
+    _now("created_at"),
+    Index("withdrawal_open", "merchant_id", "id", postgresql_where=text("not closed")),
+)
+
 charity = Table(
     "charity",
     metadata,
@@ -395,7 +413,7 @@ call = Table(
     "call",
     metadata,
     Column("id", BigInteger, Identity(), primary_key=True),
-    # mint, clawback; send, redeem, swap, give; create, quote, partner, deposit, charity, campaign
+    # mint, clawback; send, redeem, swap, give; create, quote, partner, withdraw, complete; deposit, charity, campaign
     Column("kind", Text, nullable=False),
     Column("state", Text, nullable=False, server_default="queued"),
     _address("target", nullable=False),
@@ -418,6 +436,6 @@ call = Table(
         name="call_state",
     ),
     Index("call_queue", "id", postgresql_where=text("state = 'queued'")),
-    Index("call_owner", "sequence", postgresql_where=text("kind in ('quote', 'partner')")),
+    Index("call_owner", "sequence", postgresql_where=text("kind in ('quote', 'partner', 'withdraw')")),
     Index("call_transaction", "transaction_id", postgresql_where=text("transaction_id is not null")),
 )
