@@ -21,19 +21,32 @@ abstract contract Carrier is World {
     /// @dev What every intent says. `holder` is a place in `_holders`.
     struct Intent {
         address token;
-        uint256 holder;
         uint96 amount;
+        uint8 holder;
         uint40 nonce;
         uint40 deadline;
     }
 
-    /// @dev An act that took effect. An exchange's intent is kept also as the exchange passes it to the token.
+    enum Spend {
+        None,
+        Send,
+        Redeem,
+        Swap,
+        Give,
+        Cancel
+    }
+
+    /// @dev An act that took effect: an intent as what was signed, any other as its calldata.
     struct Past {
-        Act act;
-        address token;
-        bytes passedOn;
-        uint256 deadline;
-        bytes refusal; // if the deadline has not passed
+        Spend spend;
+        Intent intent;
+        address counterparty;
+        uint96 detail; // a swap's minimum, a gift's campaign
+        bytes32 order;
+        address target;
+        bytes data;
+        bytes refusal; // why it would be refused; empty if for one of several reasons
+        uint40 deadline;
     }
 
     uint256 internal constant WAYS = 4;
@@ -265,25 +278,30 @@ abstract contract Carrier is World {
 
     /* MEMORY */
 
-    function _remember(Intent memory intent, Act memory act) internal {
-        address holder = _holders[intent.holder].account;
-        _use(intent.token, holder, intent.nonce);
+    function _remember(Spend spend, Intent memory intent, address counterparty, uint256 detail) internal {
+        _use(intent.token, _holders[intent.holder].account, intent.nonce);
         Past storage past = _past.push();
-        (past.act, past.token, past.deadline) = (act, intent.token, intent.deadline);
-        past.refusal = abi.encodeWithSelector(IPoints.InvalidNonce.selector, holder, uint256(intent.nonce));
-        if (act.target == address(exchange)) {
-            bytes memory packed = act.packed;
-            bytes memory rest = new bytes(packed.length - 24);
-            for (uint256 place; place < rest.length; ++place) {
-                rest[place] = packed[place + 24];
-            }
-            past.passedOn = bytes.concat(IPoints.executePacked.selector, rest);
-        }
+        (past.spend, past.intent) = (spend, intent);
+        if (spend == Spend.Redeem) past.order = bytes32(detail);
+        else (past.counterparty, past.detail) = (counterparty, uint96(detail));
     }
 
-    /// @dev A signed act that its own number protects: of an owner, a charity, a sponsor.
-    function _rememberNumbered(Act memory act, bytes memory refusal) internal {
+    /// @dev A signed act that its own number protects: of an owner, a charity, a sponsor. One of four is remembered.
+    function _rememberNumbered(Act memory act, bytes memory refusal, uint256 deadline) internal {
+        if (_draws % 4 != 0) return;
         Past storage past = _past.push();
-        (past.act, past.deadline, past.refusal) = (act, type(uint256).max, refusal);
+        (past.target, past.data, past.refusal, past.deadline) = (act.target, act.direct, refusal, uint40(deadline));
+    }
+
+    /// @dev The very same bytes: signatures are deterministic.
+    function _again(Past memory past) internal view returns (Act memory) {
+        Intent memory intent = past.intent;
+        if (past.spend == Spend.None) return Act(past.target, past.data, past.data);
+        if (past.spend == Spend.Cancel) return _cancel(intent);
+        if (past.spend == Spend.Send) return _send(intent, past.counterparty);
+        if (past.spend == Spend.Redeem) return _redeem(intent, past.order);
+        Person memory holder = _holders[intent.holder];
+        if (past.spend == Spend.Swap) return _swap(intent, past.counterparty, past.detail, holder);
+        return _give(intent, past.counterparty, uint32(past.detail), holder);
     }
 }

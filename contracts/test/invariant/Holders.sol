@@ -48,7 +48,7 @@ abstract contract Holders is Carrier {
     {
         uint40 nonce = _freshNonce(token, _holders[holder].account, seed >> 16);
         uint256 deadline = seed % 3 == 0 ? type(uint40).max : block.timestamp + seed % 5 days;
-        return Intent(token, holder, uint96(amount), nonce, uint40(deadline));
+        return Intent(token, uint96(amount), uint8(holder), nonce, uint40(deadline));
     }
 
     /// @dev Some of the holder's points: all, one, or anything between.
@@ -91,10 +91,9 @@ abstract contract Holders is Carrier {
         if (!found) return;
         address to = _holders[(seed >> 32) % HOLDERS].account; // to oneself, at times
         Intent memory intent = _intent(token, holder, _someOf(token, holder, seed >> 40), seed >> 64);
-        Act memory act = _send(intent, to);
-        _do("send", act, seed >> 128);
+        _do("send", _send(intent, to), seed >> 128);
         _modelSend(intent, to);
-        _remember(intent, act);
+        _remember(Spend.Send, intent, to, 0);
         _tookExit(token);
     }
 
@@ -108,11 +107,10 @@ abstract contract Holders is Carrier {
         (bool found, address token, uint256 holder) = _findRich(seed);
         if (!found) return;
         Intent memory intent = _intent(token, holder, _someOf(token, holder, seed >> 40), seed >> 64);
-        Act memory act = _redeem(intent, bytes32(seed));
-        _do("redeem", act, seed >> 128);
+        _do("redeem", _redeem(intent, bytes32(seed)), seed >> 128);
         _spent(token, _holders[holder].account, intent.amount, true);
         _burned(token, intent.amount);
-        _remember(intent, act);
+        _remember(Spend.Redeem, intent, address(0), seed);
         _tookExit(token);
     }
 
@@ -155,10 +153,9 @@ abstract contract Holders is Carrier {
         uint256 worth = _worth(holder);
         uint96 minimum = seed % 2 == 0 ? uint96(trade.price.out) : uint96(seed % (trade.price.out + 1));
         Intent memory intent = _intent(trade.from, trade.holder, trade.amount, seed >> 64);
-        Act memory act = _swap(intent, trade.into, minimum, _holders[trade.holder]);
-        _do("swap", act, seed >> 128);
+        _do("swap", _swap(intent, trade.into, minimum, _holders[trade.holder]), seed >> 128);
         _modelSwap(intent, trade);
-        _remember(intent, act);
+        _remember(Spend.Swap, intent, trade.into, minimum);
         assertTrue(_worth(holder) <= worth, "a swap gains nothing at bid");
     }
 
@@ -179,12 +176,11 @@ abstract contract Holders is Carrier {
         if (!pays || value == 0) return;
         (address charity, uint32 number) = _findCause(seed >> 48);
         Intent memory intent = _intent(token, holder, amount, seed >> 64);
-        Act memory act = _give(intent, charity, number, _holders[holder]);
-        _do("give", act, seed >> 128);
+        _do("give", _give(intent, charity, number, _holders[holder]), seed >> 128);
         _spent(token, _holders[holder].account, amount, true);
         _burned(token, amount);
         _given(token, charity, number, value);
-        _remember(intent, act);
+        _remember(Spend.Give, intent, charity, number);
         _tookExit(token);
     }
 
@@ -253,9 +249,8 @@ abstract contract Holders is Carrier {
         address holder = _holders[place].account;
         Intent memory intent = _intent(token, place, 0, seed >> 16);
         if (seed % 2 == 0) {
-            Act memory act = _cancel(intent);
-            _do("cancel", act, seed >> 128);
-            _remember(intent, act);
+            _do("cancel", _cancel(intent), seed >> 128);
+            _remember(Spend.Cancel, intent, address(0), 0);
         } else {
             _doAs("cancelNonce", holder, token, abi.encodeCall(IPoints.cancelNonce, (intent.nonce)));
             _use(token, holder, intent.nonce);

@@ -19,43 +19,36 @@ abstract contract Hostile is Holders, Merchants, Network {
         seed = _draw(seed);
         if (_past.length == 0) return;
         Past memory past = _past[seed % _past.length];
-        if (past.passedOn.length != 0) return _replayTrade(past, seed >> 8);
-        bytes memory refusal = past.refusal;
-        if (bytes4(past.act.direct) == IPoints.mint.selector) refusal = _mintsRefusal(past);
-        if (block.timestamp > past.deadline) {
-            refusal = abi.encodeWithSelector(IPoints.IntentExpired.selector, past.deadline);
+        Act memory act = _again(past);
+        (bytes memory refusal, uint256 deadline) = (past.refusal, past.deadline);
+        if (past.spend != Spend.None) {
+            address holder = _holders[past.intent.holder].account;
+            refusal = abi.encodeWithSelector(IPoints.InvalidNonce.selector, holder, uint256(past.intent.nonce));
+            deadline = past.intent.deadline;
+        } else if (bytes4(act.direct) == IPoints.mint.selector) {
+            refusal = _mintsRefusal(act);
         }
-        if (refusal.length != 0) {
-            _refused("a replay", past.act, seed >> 8, refusal);
-        } else {
-            (bool succeeded,) = _carry(past.act, seed >> 8);
-            assertTrue(!succeeded, "a replay");
-            _dropLogs();
-        }
+        if (block.timestamp > deadline) refusal = abi.encodeWithSelector(IPoints.IntentExpired.selector, deadline);
         _took();
-    }
-
-    /// @dev The exchange may have reasons of its own before it asks the token; so the token is asked, too, as if by it.
-    function _replayTrade(Past memory past, uint256 way) private {
-        (bool succeeded,) = _carry(past.act, way);
-        assertTrue(!succeeded, "a trade's replay");
+        bool trades = past.spend == Spend.Swap || past.spend == Spend.Give;
+        if (refusal.length != 0 && !trades) return _refused("a replay", act, seed >> 8, refusal);
+        (bool succeeded,) = _carry(act, seed >> 8);
+        assertTrue(!succeeded, "a replay");
         _dropLogs();
-        bytes memory refusal = past.refusal;
-        if (block.timestamp > past.deadline) {
-            refusal = abi.encodeWithSelector(IPoints.IntentExpired.selector, past.deadline);
-        }
-        _refusedAs("a trade's replay at the token", address(exchange), past.token, past.passedOn, refusal);
-        _took();
+        if (!trades) return;
+        // The exchange may have reasons of its own before it asks the token; so the token is asked, too, as if by it.
+        bytes memory passedOn = _passedOn(act.packed);
+        _refusedAs("a trade's replay at the token", address(exchange), past.intent.token, passedOn, refusal);
     }
 
-    function _mintsRefusal(Past memory past) private view returns (bytes memory) {
-        uint256 until = _mintingPausedUntil[past.token];
+    function _mintsRefusal(Act memory act) private view returns (bytes memory) {
+        uint256 until = _mintingPausedUntil[act.target];
         if (block.timestamp < until) return abi.encodeWithSelector(IPoints.Paused.selector, until);
-        (bytes memory data, uint256 batch) = (past.act.direct, 0);
+        (bytes memory data, uint256 batch) = (act.direct, 0);
         assembly ("memory-safe") {
             batch := mload(add(data, 0x24))
         }
-        return abi.encodeWithSelector(IPoints.BatchOutOfOrder.selector, _batch[past.token] + 1, batch);
+        return abi.encodeWithSelector(IPoints.BatchOutOfOrder.selector, _batch[act.target] + 1, batch);
     }
 
     /// @dev Somebody else's signature, one for other words, for another programme, or without the assurance needed.
@@ -70,7 +63,7 @@ abstract contract Hostile is Holders, Merchants, Network {
         bytes memory signature;
         if (kind == 0 || holder.kind == Kind.Contract) {
             // A contract approves its own word for whatever it is shown, and nobody else's.
-            Person memory forger = holder.kind == Kind.Contract ? Person(Kind.Contract, seed, address(0)) : _stranger;
+            Person memory forger = holder.kind == Kind.Contract ? Person(Kind.Contract, seed, address(0), "") : _stranger;
             signature = _sendSignature(forger, intent, to);
         } else if (kind == 1) {
             signature = _sendSignature(holder, intent, holder.account);
@@ -271,7 +264,7 @@ abstract contract Hostile is Holders, Merchants, Network {
             Intent memory intent = _intent(token, holder, _someOf(token, holder, drawn >> 40), drawn >> 64);
             acts[place] = _send(intent, to);
             _modelSend(intent, to);
-            _remember(intent, acts[place]);
+            _remember(Spend.Send, intent, to, 0);
             ++good;
         }
         uint256 failures = _bundled(acts, seed >> 128 & 1 == 0);
@@ -281,7 +274,7 @@ abstract contract Hostile is Holders, Merchants, Network {
 
     function _badAct(address token, uint256 holder, uint256 seed) private view returns (Act memory act) {
         uint256 kind = (seed >> 24) % 4;
-        if (kind == 0 && _past.length != 0) return _past[seed % _past.length].act; // a replay
+        if (kind == 0 && _past.length != 0) return _again(_past[seed % _past.length]);
         if (kind == 1) {
             act.target = address(uint160(uint256(keccak256(abi.encode(seed))))); // no contract
             act.direct = act.packed = "nothing";
@@ -290,7 +283,7 @@ abstract contract Hostile is Holders, Merchants, Network {
         Intent memory intent = _intent(token, holder, 1 + _alive(token, _holders[holder].account), seed >> 64);
         if (kind == 2) return _send(intent, _stranger.account); // too much
         intent.amount = 1;
-        Person memory forger = _holders[holder].kind == Kind.Contract ? Person(Kind.Contract, seed, address(0)) : _stranger;
+        Person memory forger = _holders[holder].kind == Kind.Contract ? Person(Kind.Contract, seed, address(0), "") : _stranger;
         return _sendAct(intent, _stranger.account, _sendSignature(forger, intent, _stranger.account));
     }
 }

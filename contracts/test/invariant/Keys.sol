@@ -15,6 +15,7 @@ struct Person {
     Kind kind;
     uint256 key;
     address account;
+    bytes publicKey; // of a passkey
 }
 
 /// @title People with keys, and what they sign: EIP-712 and WebAuthn written out as the standards say
@@ -34,8 +35,9 @@ abstract contract Keys is Test {
         if (kind == Kind.Contract) person.account = address(new Wallet(keccak256(abi.encode(person.key)), 0));
         if (kind == Kind.Passkey) {
             (uint256 x, uint256 y) = vm.publicKeyP256(person.key);
+            person.publicKey = abi.encode(x, y);
             bytes32 tag = keccak256("points-exchange P-256 holder");
-            person.account = address(uint160(uint256(keccak256(abi.encode(tag, x, y)))));
+            person.account = address(uint160(uint256(keccak256(bytes.concat(tag, person.publicKey)))));
         }
         vm.label(person.account, name);
     }
@@ -43,21 +45,20 @@ abstract contract Keys is Test {
     /// @param flags what an authenticator says of who is present, for passkeys
     function _sign(Person memory person, bytes32 digest, uint8 flags) internal pure returns (bytes memory) {
         if (person.kind == Kind.Contract) return abi.encodePacked(uint8(2), abi.encode(person.key));
-        if (person.kind == Kind.Passkey) return _signPasskey(person.key, digest, flags);
+        if (person.kind == Kind.Passkey) return _signPasskey(person, digest, flags);
         (uint8 v, bytes32 r, bytes32 s) = vm.sign(person.key, digest);
         return abi.encodePacked(uint8(0), r, uint256(s) | (uint256(v - 27) << 255));
     }
 
-    function _signPasskey(uint256 key, bytes32 digest, uint8 flags) private pure returns (bytes memory) {
+    function _signPasskey(Person memory person, bytes32 digest, uint8 flags) private pure returns (bytes memory) {
         uint32 counter = 7;
         string memory clientData = string.concat(
             '{"type":"webauthn.get","challenge":"', _base64Url(abi.encodePacked(digest)), '"', CLIENT_DATA_REST
         );
         bytes memory authenticatorData = abi.encodePacked(sha256(bytes(RELYING_PARTY)), flags, counter);
         bytes32 message = sha256(abi.encodePacked(authenticatorData, sha256(bytes(clientData))));
-        (bytes32 r, bytes32 s) = vm.signP256(key, message);
-        (uint256 x, uint256 y) = vm.publicKeyP256(key);
-        return abi.encodePacked(uint8(1), r, s, x, y, flags, counter, CLIENT_DATA_REST);
+        (bytes32 r, bytes32 s) = vm.signP256(person.key, message);
+        return abi.encodePacked(uint8(1), r, s, person.publicKey, flags, counter, CLIENT_DATA_REST);
     }
 
     /// @dev RFC 4648, section 5, without padding.

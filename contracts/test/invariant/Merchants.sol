@@ -29,8 +29,7 @@ abstract contract Merchants is Carrier {
         Act memory act = _mint(token, first, _issuers[seed % PROGRAMMES]);
         _do("mint", act, seed >> 128);
         _modelMint(token, first);
-        _rememberNumbered(act, "");
-        _past[_past.length - 1].token = token;
+        _rememberNumbered(act, "", type(uint40).max);
         _took();
     }
 
@@ -102,7 +101,7 @@ abstract contract Merchants is Carrier {
                 IPoints.RefundOutOfBounds.selector, uint256(taken), uint256(grant.amount), uint256(taken)
             );
             // Sent again after a later refund it names that one: only an unfinished receipt's reason is not known yet.
-            if (seed % 4 != 0 && taken == grant.amount) _rememberNumbered(act, refusal);
+            if (seed % 4 != 0 && taken == grant.amount) _rememberNumbered(act, refusal, type(uint40).max);
             return _took();
         }
     }
@@ -232,8 +231,7 @@ abstract contract Merchants is Carrier {
         _use(token, owner, nonce);
         _acted(token, owner);
         bytes memory refusal = abi.encodeWithSelector(IPoints.InvalidNonce.selector, owner, uint256(nonce));
-        _rememberNumbered(Act(token, data, data), refusal);
-        _past[_past.length - 1].deadline = deadline;
+        _rememberNumbered(Act(token, data, data), refusal, deadline);
     }
 
     /* THE EXCHANGE */
@@ -331,6 +329,6 @@ abstract contract Merchants is Carrier {
         // An old quote may be refused for its end before its nonce is looked at.
         bool exact = bytes4(data) != IExchange.setQuote.selector;
         bytes memory refusal = abi.encodeWithSelector(IExchange.InvalidNonce.selector, token, nonce);
-        _rememberNumbered(act, exact ? refusal : bytes(""));
+        _rememberNumbered(act, exact ? refusal : bytes(""), type(uint40).max);
     }
 }

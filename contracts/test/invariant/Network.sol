@@ -56,7 +56,7 @@ abstract contract Network is Carrier {
         if (seed % 2 == 1) return _doAs("match", signer.account, address(exchange), data);
         Act memory act = Act(address(exchange), data, data);
         _do("match", act, seed >> 128);
-        _rememberNumbered(act, "");
+        _rememberNumbered(act, "", type(uint40).max);
     }
 
     function withdraw(uint256 seed) external action {
@@ -84,9 +84,9 @@ abstract contract Network is Carrier {
         if (seed % 2 == 0) {
             Act memory act = Act(address(exchange), data, data);
             _do("withdraw", act, seed);
-            _rememberNumbered(
-                act, abi.encodeWithSelector(IExchange.InvalidNonce.selector, account.account, uint256(nonce))
-            );
+            bytes memory refusal =
+                abi.encodeWithSelector(IExchange.InvalidNonce.selector, account.account, uint256(nonce));
+            _rememberNumbered(act, refusal, type(uint40).max);
         } else {
             _doAs("withdraw", account.account, address(exchange), data);
         }
@@ -103,9 +103,9 @@ abstract contract Network is Carrier {
             abi.encodeCall(IExchange.setPayout, (charity.account, payout, nonce, _sign(charity, digest, VERIFIED)));
         Act memory act = Act(address(exchange), data, data);
         _do("setPayout", act, seed >> 128);
-        _rememberNumbered(
-            act, abi.encodeWithSelector(IExchange.InvalidNonce.selector, charity.account, uint256(nonce))
-        );
+        bytes memory refusal =
+            abi.encodeWithSelector(IExchange.InvalidNonce.selector, charity.account, uint256(nonce));
+        _rememberNumbered(act, refusal, type(uint40).max);
         _payout[charity.account] = Payout(_payoutOf(charity.account), payout, block.timestamp + 14 days);
         _took();
     }

@@ -41,9 +41,9 @@ abstract contract World is ExchangeModel {
         (_operator, _guardian, _network) = (address(0x0b), address(0x6a), address(0xfe));
         settlement = new SettlementToken();
         bytes memory terms = abi.encode(settlement, _operator, MAX_FEE_BPS, sha256(bytes(RELYING_PARTY)));
-        IExchange deployed = IExchange(vm.deployCode("out/Exchange.sol/Exchange.json", terms));
+        IExchange deployed = IExchange(vm.deployCode("artifacts/Exchange.json", terms));
         exchange = deployed;
-        bundle = IBundle(vm.deployCode("out/Bundle.sol/Bundle.json", ""));
+        bundle = IBundle(vm.deployCode("artifacts/Bundle.json", ""));
         assertTrue(deployed.hasPasskeys(), "this chain checks passkeys");
         vm.prank(_operator);
         deployed.setGuardian(_guardian);
