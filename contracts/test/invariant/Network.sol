@@ -149,7 +149,7 @@ abstract contract Network is Carrier {
         _took();
     }
 
-    /// @dev Mostly seconds to hours, at times days, seldom as long as points live; or up to the end of a notice.
+    /// @dev Mostly seconds to hours, at times days, seldom as long as points live; or to where something changes.
     function passTime(uint256 seed) external action {
         seed = _draw(seed);
         uint256 kind = seed % 32;
@@ -158,17 +158,27 @@ abstract contract Network is Carrier {
         else if (kind < 26) time += (seed >> 8) % 2 days;
         else if (kind < 29) time += 5 days + (seed >> 8) % 10 days;
         else if (kind < 30) time += 20 days + (seed >> 8) % 60 days;
-        else time = _nextDue(seed >> 8);
+        else if (kind < 31) time = _nextRecovery(seed >> 8);
+        else time = _nextExpiry(seed >> 8);
         _took();
         vm.warp(time); // last: nothing after it may have read the time before
     }
 
-    function _nextDue(uint256 seed) private view returns (uint256 time) {
+    /// @dev The second in which somebody's recovery is due, or the one before.
+    function _nextRecovery(uint256 seed) private view returns (uint256 time) {
         time = block.timestamp;
         for (uint256 step; step < PROGRAMMES * HOLDERS; ++step) {
             uint256 place = (seed + step) % (PROGRAMMES * HOLDERS);
             Recovery memory recovery = _recovery[tokens[place % PROGRAMMES]][_holders[place / PROGRAMMES].account];
             if (recovery.active && recovery.due >= time) return recovery.due - seed % 2;
         }
+    }
+
+    /// @dev The last day of somebody's points, or the first without them.
+    function _nextExpiry(uint256 seed) private view returns (uint256 time) {
+        address token = tokens[seed % PROGRAMMES];
+        address holder = _holders[(seed >> 8) % HOLDERS].account;
+        time = (_day[token][holder] + _life[token] + (seed >> 16) % 2) * 1 days;
+        if (time < block.timestamp) time = block.timestamp;
     }
 }
