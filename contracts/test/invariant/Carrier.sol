@@ -228,8 +228,7 @@ abstract contract Carrier is World {
         bytes memory words = abi.encode(holder.account, i.amount, order, i.nonce, i.deadline);
         bytes memory signature = _signedBy(holder, i, REDEEM, words);
         act.target = i.token;
-        act.direct =
-            abi.encodeCall(IPoints.redeem, (holder.account, i.amount, order, i.nonce, i.deadline, signature));
+        act.direct = abi.encodeCall(IPoints.redeem, (holder.account, i.amount, order, i.nonce, i.deadline, signature));
         act.packed = abi.encodePacked(IPoints.executePacked.selector, _head(1, i), order, signature);
     }
 
@@ -242,12 +241,9 @@ abstract contract Carrier is World {
         bytes memory words = abi.encode(holder, i.amount, into, minimum, i.nonce, i.deadline);
         bytes memory signature = _signedBy(signer, i, SWAP, words);
         act.target = address(exchange);
-        act.direct = abi.encodeCall(
-            IExchange.swap, (i.token, holder, i.amount, into, minimum, i.nonce, i.deadline, signature)
-        );
-        act.packed = abi.encodePacked(
-            IExchange.executePacked.selector, i.token, _head(2, i), into, minimum, signature
-        );
+        act.direct =
+            abi.encodeCall(IExchange.swap, (i.token, holder, i.amount, into, minimum, i.nonce, i.deadline, signature));
+        act.packed = abi.encodePacked(IExchange.executePacked.selector, i.token, _head(2, i), into, minimum, signature);
     }
 
     function _give(Intent memory i, address charity, uint32 campaign, Person memory signer)
@@ -262,9 +258,8 @@ abstract contract Carrier is World {
         act.direct = abi.encodeCall(
             IExchange.give, (i.token, holder, i.amount, charity, campaign, i.nonce, i.deadline, signature)
         );
-        act.packed = abi.encodePacked(
-            IExchange.executePacked.selector, i.token, _head(3, i), charity, campaign, signature
-        );
+        act.packed =
+            abi.encodePacked(IExchange.executePacked.selector, i.token, _head(3, i), charity, campaign, signature);
     }
 
     function _cancel(Intent memory i) internal view returns (Act memory act) {

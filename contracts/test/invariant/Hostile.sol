@@ -63,7 +63,8 @@ abstract contract Hostile is Holders, Merchants, Network {
         bytes memory signature;
         if (kind == 0 || holder.kind == Kind.Contract) {
             // A contract approves its own word for whatever it is shown, and nobody else's.
-            Person memory forger = holder.kind == Kind.Contract ? Person(Kind.Contract, seed, address(0), "") : _stranger;
+            Person memory forger =
+                holder.kind == Kind.Contract ? Person(Kind.Contract, seed, address(0), "") : _stranger;
             signature = _sendSignature(forger, intent, to);
         } else if (kind == 1) {
             signature = _sendSignature(holder, intent, holder.account);
@@ -106,11 +107,9 @@ abstract contract Hostile is Holders, Merchants, Network {
         if (!found || _holders[trade.holder].kind == Kind.Contract) return;
         Intent memory intent = _intent(trade.from, trade.holder, trade.amount, seed >> 64);
         bool swaps = seed % 2 == 0 || trade.price.value == 0;
-        Act memory act = swaps
-            ? _swap(intent, trade.into, 0, _stranger)
-            : _give(intent, _charities[0].account, 0, _stranger);
-        bytes memory refusal =
-            abi.encodeWithSelector(IPoints.InvalidSignature.selector, _holders[trade.holder].account);
+        Act memory act =
+            swaps ? _swap(intent, trade.into, 0, _stranger) : _give(intent, _charities[0].account, 0, _stranger);
+        bytes memory refusal = abi.encodeWithSelector(IPoints.InvalidSignature.selector, _holders[trade.holder].account);
         _refused("a forged trade", act, seed >> 128, refusal);
         _took();
     }
@@ -218,8 +217,7 @@ abstract contract Hostile is Holders, Merchants, Network {
     /// @dev A stranger withdraws; a charity withdraws elsewhere than it is paid out; a merchant more than once.
     function _misdirect(uint256 seed) private {
         address token = tokens[seed % PROGRAMMES];
-        bytes memory data =
-            abi.encodeCall(IExchange.withdraw, (token, _stranger.account, 1, _accountNonce[token], ""));
+        bytes memory data = abi.encodeCall(IExchange.withdraw, (token, _stranger.account, 1, _accountNonce[token], ""));
         bytes memory refusal =
             abi.encodeWithSelector(IExchange.InvalidSignature.selector, _owners[seed % PROGRAMMES].account);
         _refusedAs("a stranger's withdrawal", _stranger.account, address(exchange), data, refusal);
@@ -283,7 +281,8 @@ abstract contract Hostile is Holders, Merchants, Network {
         Intent memory intent = _intent(token, holder, 1 + _alive(token, _holders[holder].account), seed >> 64);
         if (kind == 2) return _send(intent, _stranger.account); // too much
         intent.amount = 1;
-        Person memory forger = _holders[holder].kind == Kind.Contract ? Person(Kind.Contract, seed, address(0), "") : _stranger;
+        Person memory forger =
+            _holders[holder].kind == Kind.Contract ? Person(Kind.Contract, seed, address(0), "") : _stranger;
         return _sendAct(intent, _stranger.account, _sendSignature(forger, intent, _stranger.account));
     }
 }

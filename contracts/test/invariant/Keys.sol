@@ -52,26 +52,24 @@ abstract contract Keys is Test {
 
     function _signPasskey(Person memory person, bytes32 digest, uint8 flags) private pure returns (bytes memory) {
         uint32 counter = 7;
-        string memory clientData = string.concat(
-            '{"type":"webauthn.get","challenge":"', _base64Url(abi.encodePacked(digest)), '"', CLIENT_DATA_REST
-        );
+        string memory clientData =
+            string.concat('{"type":"webauthn.get","challenge":"', _base64Url(digest), '"', CLIENT_DATA_REST);
         bytes memory authenticatorData = abi.encodePacked(sha256(bytes(RELYING_PARTY)), flags, counter);
         bytes32 message = sha256(abi.encodePacked(authenticatorData, sha256(bytes(clientData))));
         (bytes32 r, bytes32 s) = vm.signP256(person.key, message);
         return abi.encodePacked(uint8(1), r, s, person.publicKey, flags, counter, CLIENT_DATA_REST);
     }
 
-    /// @dev RFC 4648, section 5, without padding.
-    function _base64Url(bytes memory data) internal pure returns (string memory) {
-        bytes memory text = new bytes((data.length * 8 + 5) / 6);
-        for (uint256 place; place < text.length; ++place) {
-            uint256 sextet;
-            for (uint256 bit = place * 6; bit < place * 6 + 6; ++bit) {
-                uint256 isSet = bit / 8 < data.length ? uint8(data[bit / 8]) >> (7 - bit % 8) & 1 : 0;
-                sextet = sextet << 1 | isSet;
+    /// @dev RFC 4648, section 5, without padding, of a digest: 42 characters of 6 bits and one of the last 4.
+    function _base64Url(bytes32 digest) internal pure returns (string memory) {
+        bytes memory alphabet = ALPHABET;
+        bytes memory text = new bytes(43);
+        unchecked {
+            for (uint256 place; place < 42; ++place) {
+                text[place] = alphabet[uint256(digest) >> (250 - 6 * place) & 63];
             }
-            text[place] = ALPHABET[sextet];
         }
+        text[42] = alphabet[(uint256(digest) & 15) << 2];
         return string(text);
     }
 
@@ -95,7 +93,8 @@ string constant MINT = "Mint(uint32 batch,bytes32 receiptsRoot,bytes32 entriesHa
 string constant SEND = "Send(address holder,address to,uint96 amount,uint40 nonce,uint40 deadline)";
 string constant REDEEM = "Redeem(address holder,uint96 amount,bytes32 order,uint40 nonce,uint40 deadline)";
 string constant SWAP = "Swap(address holder,uint96 amount,address into,uint96 minimum,uint40 nonce,uint40 deadline)";
-string constant GIVE = "Give(address holder,uint96 amount,address charity,uint32 campaign,uint40 nonce,uint40 deadline)";
+string constant GIVE =
+    "Give(address holder,uint96 amount,address charity,uint32 campaign,uint40 nonce,uint40 deadline)";
 string constant CANCEL = "Cancel(address holder,uint40 nonce,uint40 deadline)";
 string constant CLAWBACK = "Clawback(uint32 batch,uint32 index,bytes32 purchase,uint96 taken)";
 string constant LIMITS =

@@ -202,8 +202,8 @@ abstract contract Merchants is Carrier {
         address[] memory swept = new address[](4);
         bool any;
         for (uint256 place; place < swept.length; ++place) {
-            swept[place] = _holders[(seed >> 8) % HOLDERS + place >= HOLDERS ? place : (seed >> 8) % HOLDERS + place]
-            .account;
+            swept[place] =
+            _holders[(seed >> 8) % HOLDERS + place >= HOLDERS ? place : (seed >> 8) % HOLDERS + place].account;
             if (_isDead(token, swept[place])) any = true;
         }
         _doAs("sweep", _stranger.account, token, abi.encodeCall(IPoints.sweep, (swept)));
@@ -222,9 +222,14 @@ abstract contract Merchants is Carrier {
         return _sign(_owners[_place[token]], _digest(token, act, words), VERIFIED);
     }
 
-    function _doAsOwner(string memory what, address token, bytes memory data, bool signed, uint40 nonce, uint40 deadline)
-        private
-    {
+    function _doAsOwner(
+        string memory what,
+        address token,
+        bytes memory data,
+        bool signed,
+        uint40 nonce,
+        uint40 deadline
+    ) private {
         address owner = _owners[_place[token]].account;
         if (!signed) return _doAs(what, owner, token, data);
         _do(what, Act(token, data, data), uint256(nonce));
@@ -274,7 +279,10 @@ abstract contract Merchants is Carrier {
         uint96 amount = uint96(1 + (seed >> 16) % 1e11);
         settlement.mint(_stranger.account, amount);
         _doAs(
-            "approve", _stranger.account, address(settlement), abi.encodeCall(settlement.approve, (address(exchange), amount))
+            "approve",
+            _stranger.account,
+            address(settlement),
+            abi.encodeCall(settlement.approve, (address(exchange), amount))
         );
         _doAs("deposit", _stranger.account, address(exchange), abi.encodeCall(IExchange.deposit, (account, amount)));
         _margin[account] += amount;

@@ -103,8 +103,7 @@ abstract contract Network is Carrier {
             abi.encodeCall(IExchange.setPayout, (charity.account, payout, nonce, _sign(charity, digest, VERIFIED)));
         Act memory act = Act(address(exchange), data, data);
         _do("setPayout", act, seed >> 128);
-        bytes memory refusal =
-            abi.encodeWithSelector(IExchange.InvalidNonce.selector, charity.account, uint256(nonce));
+        bytes memory refusal = abi.encodeWithSelector(IExchange.InvalidNonce.selector, charity.account, uint256(nonce));
         _rememberNumbered(act, refusal, type(uint40).max);
         _payout[charity.account] = Payout(_payoutOf(charity.account), payout, block.timestamp + 14 days);
         _took();

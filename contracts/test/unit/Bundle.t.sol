@@ -129,9 +129,7 @@ contract BundleTest is Test {
         }
         for (uint256 place; place < datas.length; ++place) {
             uint8 target = order == 0 ? 0 : uint8(_target(order, place));
-            stream = bytes.concat(
-                stream, abi.encodePacked(target, GAS, uint24(datas[place].length)), datas[place]
-            );
+            stream = bytes.concat(stream, abi.encodePacked(target, GAS, uint24(datas[place].length)), datas[place]);
         }
     }
 

@@ -133,8 +133,7 @@ contract EdgesTest is Keys {
         uint256 sum = uint256(first) + second;
         if (sum > type(uint96).max) {
             _refused(
-                _mintCall(2, second),
-                abi.encodeWithSelector(IPoints.SupplyCapExceeded.selector, type(uint96).max, sum)
+                _mintCall(2, second), abi.encodeWithSelector(IPoints.SupplyCapExceeded.selector, type(uint96).max, sum)
             );
         } else {
             _mint(2, second);
@@ -147,9 +146,7 @@ contract EdgesTest is Keys {
         _settlement.mint(address(this), uint256(type(uint96).max) + 1);
         _settlement.approve(address(_exchange), type(uint256).max);
         _exchange.deposit(address(this), type(uint96).max);
-        vm.expectRevert(
-            abi.encodeWithSelector(PositionLibrary.MarginOverflow.selector, uint256(type(uint96).max), 1)
-        );
+        vm.expectRevert(abi.encodeWithSelector(PositionLibrary.MarginOverflow.selector, uint256(type(uint96).max), 1));
         _exchange.deposit(address(this), 1);
     }
 
@@ -207,9 +204,8 @@ contract EdgesTest is Keys {
 
     function _mintCall(uint32 batch, uint96 amount) private view returns (bytes memory) {
         bytes memory entries = abi.encodePacked(_holder.account, amount);
-        bytes32 facts = keccak256(
-            abi.encode(block.chainid, _token, batch, 0, _holder.account, amount, bytes32(uint256(batch)))
-        );
+        bytes32 facts =
+            keccak256(abi.encode(block.chainid, _token, batch, 0, _holder.account, amount, bytes32(uint256(batch))));
         bytes32 root = keccak256(abi.encodePacked(bytes1(0), facts));
         bytes32 digest = _digest(address(_token), MINT, abi.encode(batch, root, keccak256(entries)));
         return abi.encodeCall(IPoints.mint, (batch, root, entries, _sign(_issuer, digest, VERIFIED)));
@@ -222,9 +218,8 @@ contract EdgesTest is Keys {
     function _sendCall(uint40 nonce, uint96 amount) private view returns (bytes memory) {
         bytes memory words = abi.encode(_holder.account, address(this), amount, nonce, type(uint40).max);
         bytes memory signature = _sign(_holder, _digest(address(_token), SEND, words), PRESENT);
-        return abi.encodeCall(
-            IPoints.send, (_holder.account, address(this), amount, nonce, type(uint40).max, signature)
-        );
+        return
+            abi.encodeCall(IPoints.send, (_holder.account, address(this), amount, nonce, type(uint40).max, signature));
     }
 
     function _send(uint40 nonce, uint96 amount) private {

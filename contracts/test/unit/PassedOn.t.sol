@@ -88,8 +88,7 @@ contract PassedOnTest is Test {
 
     function _swap(Said memory said, uint96 minimum) private {
         bytes memory direct = abi.encodeCall(
-            IExchange.swap,
-            (_from, said.holder, said.amount, _into, minimum, said.nonce, said.deadline, said.signature)
+            IExchange.swap, (_from, said.holder, said.amount, _into, minimum, said.nonce, said.deadline, said.signature)
         );
         _compare(said, 2, abi.encodePacked(_into, minimum), direct);
     }

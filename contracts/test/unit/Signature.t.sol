@@ -92,9 +92,8 @@ contract SignatureTest is Keys {
     /// @dev What browsers put behind the challenge is theirs, as long as it was signed.
     function testFuzz_theClientDatasRestIsTheBrowsers(bytes32 digest, bytes memory rest, uint32 counter) external view {
         Person memory person = _passkey(12);
-        bytes memory clientData = abi.encodePacked(
-            '{"type":"webauthn.get","challenge":"', _base64Url(abi.encodePacked(digest)), '"', rest
-        );
+        bytes memory clientData =
+            abi.encodePacked('{"type":"webauthn.get","challenge":"', _base64Url(digest), '"', rest);
         bytes memory authenticatorData = abi.encodePacked(sha256(bytes(RELYING_PARTY)), PRESENT, counter);
         bytes32 message = sha256(bytes.concat(authenticatorData, sha256(clientData)));
         (bytes32 r, bytes32 s) = vm.signP256(person.key, message);
@@ -109,7 +108,8 @@ contract SignatureTest is Keys {
     function _passkey(uint256 key) private pure returns (Person memory person) {
         (uint256 x, uint256 y) = vm.publicKeyP256(key);
         bytes32 tag = keccak256("points-exchange P-256 holder");
-        person = Person(Kind.Passkey, key, address(uint160(uint256(keccak256(abi.encode(tag, x, y))))), abi.encode(x, y));
+        person =
+            Person(Kind.Passkey, key, address(uint160(uint256(keccak256(abi.encode(tag, x, y))))), abi.encode(x, y));
     }
 
     /* CONTRACTS */
