@@ -98,7 +98,9 @@ abstract contract Issuing is Ledger {
         if (msg.sender != exchange) revert OnlyExchange(msg.sender);
         Holding storage holding = _holdings[holder];
         Account account = holding.account;
-        if (account.balance() != 0 && _isOld(account)) account = _living(holder, account);
+        if (account.balance() != 0) {
+            if (_isOld(account)) account = _living(holder, account);
+        }
         holding.account = account.active(_today()).credited(amount);
         Issuance issuance = _issuance;
         unchecked {
@@ -106,7 +108,7 @@ abstract contract Issuing is Ledger {
         }
         uint256 cap = _supplyCap();
         if (supply > cap) revert SupplyCapExceeded(cap, supply);
-        _issuance = issuance.withSupply(supply);
+        _issuance = issuance.credited(amount);
         emit Transfer(address(0), holder, amount);
     }
 
@@ -260,9 +262,12 @@ abstract contract Issuing is Ledger {
         _issuance = IssuanceLibrary.pack(issuance.supply(), available, block.timestamp, issuance.next());
     }
 
-    function _supplyCap() private view returns (uint256) {
+    function _supplyCap() private view returns (uint256 cap) {
+        cap = _bounds.supplyCap;
         uint256 at = _bounds.loosenedAt;
-        return at != 0 && block.timestamp >= at ? _loosened.supplyCap : _bounds.supplyCap;
+        if (at != 0) {
+            if (block.timestamp >= at) cap = _loosened.supplyCap;
+        }
     }
 
     function _lower(uint96 one, uint96 other) private pure returns (uint96) {
