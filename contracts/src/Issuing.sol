@@ -60,14 +60,22 @@ abstract contract Issuing is Ledger {
         uint256 today = _today();
         uint256 surelyAlive = _surelyAlive();
         unchecked {
-            for (uint256 at; at < entries.length; at += ENTRY_SIZE) {
+            uint256 at;
+            uint256 end;
+            assembly ("memory-safe") {
+                at := entries.offset
+                end := add(at, entries.length)
+            }
+            for (; at < end; at += ENTRY_SIZE) {
                 uint256 entry;
                 assembly ("memory-safe") {
-                    entry := calldataload(add(entries.offset, at))
+                    entry := calldataload(at)
                 }
                 uint256 amount = uint96(entry);
                 // One comparison for both bounds: 0 - 1 is more than any cap.
-                if (amount - 1 >= entryCap) revert EntryOutOfBounds(at / ENTRY_SIZE, amount);
+                if (amount - 1 >= entryCap) {
+                    revert EntryOutOfBounds((entries.length - (end - at)) / ENTRY_SIZE, amount);
+                }
                 address holder = address(uint160(entry >> AMOUNT_BITS));
                 if (holder == address(0)) revert ERC20InvalidReceiver(holder);
                 total += amount;
