@@ -156,34 +156,31 @@ abstract contract Hostile is Holders, Merchants, Network {
         _took();
     }
 
-    /// @dev More than the receipt granted, or a receipt that says another holder, amount, place or purchase.
+    /// @dev More than the receipt granted, what was taken already, or what was minted to another, for another amount
+    /// or for another purchase.
     function overclaw(uint256 seed) external action {
         seed = _draw(seed);
         if (_grants.length == 0) return;
         Grant memory grant = _grants[seed % _grants.length];
+        bytes memory entries = _entries[grant.token][grant.batch];
         uint256 kind = (seed >> 8) % 5;
-        uint96 taken = grant.amount;
-        bytes memory refusal =
-            abi.encodeWithSelector(IPoints.UnknownReceipt.selector, uint256(grant.batch), uint256(grant.index));
-        if (kind == 0) {
-            taken = grant.amount + 1;
-            refusal = abi.encodeWithSelector(
-                IPoints.RefundOutOfBounds.selector, uint256(grant.taken), uint256(grant.amount), uint256(taken)
-            );
-        } else if (kind == 1) {
-            taken = grant.taken;
-            refusal = abi.encodeWithSelector(
-                IPoints.RefundOutOfBounds.selector, uint256(grant.taken), uint256(grant.amount), uint256(taken)
-            );
-        } else if (kind == 2) {
-            grant.amount += 1;
-            taken = grant.amount;
-        } else if (kind == 3) {
-            grant.holder = _stranger.account;
-        } else {
-            grant.purchase = keccak256(abi.encode(grant.purchase));
+        uint96 taken = kind == 1 ? grant.taken : grant.amount + 1;
+        bytes memory refusal = abi.encodeWithSelector(
+            IPoints.RefundOutOfBounds.selector, uint256(grant.taken), uint256(grant.amount), uint256(taken)
+        );
+        if (kind > 1) {
+            refusal =
+                abi.encodeWithSelector(IPoints.UnknownReceipt.selector, uint256(grant.batch), uint256(grant.index));
         }
-        _refused("more than was granted", _clawback(grant, taken, 1 + (seed >> 16) % 3), seed >> 128, refusal);
+        if (kind == 2) grant.amount += 1;
+        if (kind == 3) grant.holder = _stranger.account;
+        if (kind == 4) grant.purchase = keccak256(abi.encode(grant.purchase));
+        bytes memory entry = _entry(grant);
+        for (uint256 place; place < entry.length; ++place) {
+            entries[grant.index * 32 + place] = entry[place];
+        }
+        Act memory act = _clawback(grant, taken, entries, 1 + (seed >> 16) % 3);
+        _refused("more than was granted", act, seed >> 128, refusal);
         _took();
     }
 

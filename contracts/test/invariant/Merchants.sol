@@ -57,7 +57,7 @@ abstract contract Merchants is Carrier {
         bytes32[] memory leaves = new bytes32[](_grants.length - first);
         for (uint256 index; index < leaves.length; ++index) {
             Grant memory grant = _grants[first + index];
-            entries = bytes.concat(entries, abi.encodePacked(grant.holder, grant.amount));
+            entries = bytes.concat(entries, _entry(grant));
             leaves[index] = Tree.leaf(token, batch, index, grant.holder, grant.amount, grant.purchase);
         }
         bytes32 root = Tree.root(leaves);
@@ -66,6 +66,10 @@ abstract contract Merchants is Carrier {
         act.target = token;
         act.direct = abi.encodeCall(IPoints.mint, (batch, root, entries, signature));
         act.packed = act.direct;
+    }
+
+    function _entry(Grant memory grant) internal pure returns (bytes memory) {
+        return abi.encodePacked(grant.holder, grant.amount);
     }
 
     function _modelMint(address token, uint256 first) private {
@@ -77,6 +81,7 @@ abstract contract Merchants is Carrier {
             total += grant.amount;
             bytes32 leaf = Tree.leaf(token, batch, grant.index, grant.holder, grant.amount, grant.purchase);
             _leaves[token][batch].push(leaf);
+            _entries[token][batch] = bytes.concat(_entries[token][batch], _entry(grant));
         }
         _settle(token);
         _settle(token);
@@ -93,7 +98,7 @@ abstract contract Merchants is Carrier {
             if (grant.taken == grant.amount) continue;
             uint256 left = grant.amount - grant.taken;
             uint96 taken = seed % 3 == 0 ? grant.amount : uint96(grant.taken + 1 + (seed >> 16) % left);
-            Act memory act = _clawback(grant, taken, seed);
+            Act memory act = _clawback(grant, taken, _entries[grant.token][grant.batch], seed);
             if (seed % 4 == 0) _doAs("clawback", _merchant(grant.token, seed), act.target, act.direct);
             else _do("clawback", act, seed >> 128);
             _takenBack(grant, taken);
@@ -112,7 +117,12 @@ abstract contract Merchants is Carrier {
     }
 
     /// @dev By signature, or without one for the merchant's own transaction.
-    function _clawback(Grant memory grant, uint96 taken, uint256 seed) internal view returns (Act memory act) {
+    /// @param entries what is said to have been minted
+    function _clawback(Grant memory grant, uint96 taken, bytes memory entries, uint256 seed)
+        internal
+        view
+        returns (Act memory act)
+    {
         bytes memory signature;
         if (seed % 4 != 0) {
             Person memory signer = seed % 4 == 1 ? _owners[_place[grant.token]] : _issuers[_place[grant.token]];
@@ -122,8 +132,7 @@ abstract contract Merchants is Carrier {
         bytes32[] memory proof = Tree.proof(_leaves[grant.token][grant.batch], grant.index);
         act.target = grant.token;
         act.direct = abi.encodeCall(
-            IPoints.clawback,
-            (grant.batch, grant.index, grant.holder, grant.amount, grant.purchase, proof, taken, signature)
+            IPoints.clawback, (grant.batch, grant.index, grant.purchase, taken, entries, proof, signature)
         );
         act.packed = act.direct;
     }

@@ -47,6 +47,7 @@ abstract contract PointsModel is Keys {
     mapping(address token => uint256) internal _mintingPausedUntil;
     mapping(address token => Bucket) internal _bucket;
     mapping(address token => mapping(uint256 batch => bytes32[])) internal _leaves;
+    mapping(address token => mapping(uint256 batch => bytes)) internal _entries;
     Grant[] internal _grants;
 
     function _today() internal view returns (uint256) {

@@ -96,15 +96,13 @@ contract EdgesTest is Keys {
         for (uint32 batch = 1; batch <= BATCHES; ++batch) {
             _mint(batch, 1);
         }
-        vm.prank(_issuer.account);
-        _token.clawback(1, 0, _holder.account, 1, bytes32(uint256(1)), new bytes32[](0), 1, "");
+        _refund(1);
         _mint(uint32(BATCHES + 1), 1);
         _mint(uint32(BATCHES + 2), 1);
+        bytes memory reason = abi.encodeWithSelector(IPoints.UnknownReceipt.selector, 2, 0);
         vm.prank(_issuer.account);
-        vm.expectRevert(abi.encodeWithSelector(IPoints.UnknownReceipt.selector, 2, 0));
-        _token.clawback(2, 0, _holder.account, 1, bytes32(uint256(2)), new bytes32[](0), 1, "");
-        vm.prank(_issuer.account);
-        _token.clawback(3, 0, _holder.account, 1, bytes32(uint256(3)), new bytes32[](0), 1, "");
+        _refused(_refundCall(2), reason);
+        _refund(3);
         assertEq(_token.totalSupply(), BATCHES, "two of them came back");
     }
 
@@ -213,6 +211,18 @@ contract EdgesTest is Keys {
 
     function _mint(uint32 batch, uint96 amount) private {
         _call(_mintCall(batch, amount));
+    }
+
+    /// @dev Of one entry of one point, whose purchase is its batch's number.
+    function _refundCall(uint32 batch) private view returns (bytes memory) {
+        bytes memory entries = abi.encodePacked(_holder.account, uint96(1));
+        bytes32 purchase = bytes32(uint256(batch));
+        return abi.encodeCall(IPoints.clawback, (batch, 0, purchase, 1, entries, new bytes32[](0), ""));
+    }
+
+    function _refund(uint32 batch) private {
+        vm.prank(_issuer.account);
+        _call(_refundCall(batch));
     }
 
     function _sendCall(uint40 nonce, uint96 amount) private view returns (bytes memory) {

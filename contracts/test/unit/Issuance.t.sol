@@ -14,10 +14,13 @@ contract IssuanceTest is Test {
         assertEq(issuance.available(type(uint96).max, 0, at), level, "level");
     }
 
-    function testFuzz_aNewSupplyChangesNothingElse(uint256 word, uint96 supply) external pure {
-        uint256 changed = Issuance.unwrap(Issuance.wrap(word).withSupply(supply));
-        assertEq(changed >> 96, word >> 96, "the rest");
-        assertEq(uint96(changed), supply, "supply");
+    function testFuzz_creditsAndDebitsTouchTheSupplyAlone(uint256 word, uint96 amount) external pure {
+        uint256 supply = uint96(word);
+        amount = uint96(within(amount, 0, type(uint96).max - supply));
+        Issuance more = Issuance.wrap(word).credited(amount);
+        assertEq(Issuance.unwrap(more) >> 96, word >> 96, "the rest");
+        assertEq(more.supply(), supply + amount, "credited");
+        assertEq(Issuance.unwrap(more.debited(amount)), word, "debited");
     }
 
     function test_theBucketFillsToItsSize() external pure {

@@ -69,8 +69,9 @@ contract PositionTest is Test {
         _refuses(type(uint96).max, 1);
     }
 
-    function testFuzz_aMarginNeverOverflows(uint96 margin, uint256 value) external {
-        _refuses(margin, within(value, uint256(type(uint96).max) - margin + 1, type(uint256).max));
+    /// @dev By no value that there can be: a quote's value of points has 160 bits.
+    function testFuzz_aMarginNeverOverflows(uint96 margin, uint160 value) external {
+        _refuses(margin, within(value, uint256(type(uint96).max) - margin + 1, type(uint160).max));
     }
 
     function _refuses(uint96 margin, uint256 value) private {

@@ -43,8 +43,7 @@ contract ReceiptTest is Test {
     {
         bytes32 leaf = Receipt.leaf(batch, index, holder, amount, purchase);
         assertEq(leaf, Tree.leaf(address(this), batch, index, holder, amount, purchase), "leaf");
-        assertEq(
-            Receipt.commitment(batch, leaf, index), keccak256(abi.encode(uint256(batch), leaf, uint256(index))), "kept"
-        );
+        bytes32 kept = keccak256(abi.encode(uint256(batch), leaf, purchase));
+        assertEq(Receipt.commitment(batch, leaf, purchase), kept, "what is kept of a batch");
     }
 }
