@@ -55,6 +55,9 @@ abstract contract Carrier is World {
     Past[] internal _past;
     mapping(bytes4 action => uint256) public calls;
     mapping(bytes4 action => uint256) public effects;
+    /// All calls of actions so far, and those that had an effect or proved a refusal.
+    uint256 public tried;
+    uint256 public done;
     /// How often each exit was taken while swaps or minting were paused.
     mapping(bytes4 action => uint256) public whilePaused;
     /// Balances told by the `Transfer` events alone.
@@ -67,6 +70,7 @@ abstract contract Carrier is World {
     /// @dev Every action of a handler: counted, and its events read.
     modifier action() {
         ++calls[msg.sig];
+        ++tried;
         vm.recordLogs();
         _;
         _readLogs();
@@ -74,6 +78,7 @@ abstract contract Carrier is World {
 
     function _took() internal {
         ++effects[msg.sig];
+        ++done;
     }
 
     function _tookExit(address token) internal {

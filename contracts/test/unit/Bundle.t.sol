@@ -23,6 +23,7 @@ contract Recorder {
 /// @title A packed bundle does what a plain one does, and reports the same
 contract BundleTest is Test {
     uint24 private constant GAS = 100_000;
+    uint256 private constant MOST = 12;
 
     IBundle private immutable _bundle = IBundle(vm.deployCode("artifacts/Bundle.json", ""));
     address[3] private _targets;
@@ -40,6 +41,11 @@ contract BundleTest is Test {
     }
 
     function testFuzz_theFormsAgree(bytes[] memory datas, uint256 order) external {
+        if (datas.length > MOST) {
+            assembly ("memory-safe") {
+                mstore(datas, MOST)
+            }
+        }
         _compare(datas, order);
     }
 
