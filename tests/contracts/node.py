@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, cast
 
@@ -12,7 +14,19 @@ from web3.types import RPCEndpoint
 
 from contracts import artifact, bindings
 from contracts.bindings import Event
-from tests.contracts.world import GAS, Chain, Refused
+from tests.conftest import Anvil, free_port
+from tests.contracts.world import GAS, Chain, Refused, World, make_world
+
+
+@contextmanager
+def world_with_passkeys() -> Iterator[World]:
+    """The contracts on a node that has the precompile."""
+    node = Anvil(free_port(), ("--hardfork", "osaka"))
+    node.start()
+    try:
+        yield make_world(chain=NodeChain.at(node.url))
+    finally:
+        node.kill()
 
 
 @dataclass
@@ -57,6 +71,12 @@ class NodeChain(Chain):
             reason = getattr(failed, "data", None) or "0x"
             raise Refused(bindings.describe_error(bytes.fromhex(str(reason)[2:]))) from None
 
+    def trace(self, to: bytes, data: bytes) -> list[dict[str, Any]]:
+        """The calls that a call would make, precompiles included."""
+        transaction = {"to": f"0x{to.hex()}", "data": f"0x{data.hex()}"}
+        answer = self._request("debug_traceCall", transaction, "latest", {"tracer": "callTracer"})
+        return list(answer["calls"])
+
     def account(self, sender: int) -> bytes:
         return bytes.fromhex(self.web3.eth.accounts[sender][2:])
 
@@ -70,6 +90,7 @@ class NodeChain(Chain):
         account = self.web3.eth.accounts[sender]
         return {"from": account, "to": Web3.to_checksum_address(to), "data": "0x" + data.hex(), "gas": GAS}
 
-    def _request(self, method: str, *parameters: object) -> None:
+    def _request(self, method: str, *parameters: object) -> Any:
         answer = self.web3.provider.make_request(RPCEndpoint(method), list(parameters))
         assert "error" not in answer, answer
+        return answer["result"]
