@@ -9,7 +9,7 @@ STAMP := .make
 up: install  ## PostgreSQL, a chain, contracts, sample merchants, a week of purchases, the gateway on 127.0.0.1:8000
 	@$(BIN)/points up
 
-test: $(STAMP)/dev $(STAMP)/node  ## every test, on a real database and a real node
+test: $(STAMP)/dev $(STAMP)/node $(STAMP)/browser  ## every test, on a real database, a real node and a real browser
 	@$(BIN)/python -m contracts.compile --check
 	@$(BIN)/pytest -q
 
@@ -60,6 +60,11 @@ $(STAMP)/dev: requirements/dev.txt $(STAMP)/run
 $(STAMP)/node: contracts/package.json contracts/package-lock.json | $(STAMP)/run
 	@echo "Installing the chain's tools (anvil, solc) ..."
 	@$(BIN)/python -m scripts.node install
+	@mkdir -p $(STAMP) && touch $@
+
+$(STAMP)/browser: | $(STAMP)/run
+	@echo "Looking for Chromium and its driver ..."
+	@$(BIN)/python -m scripts.browser install
 	@mkdir -p $(STAMP) && touch $@
 
 $(STAMP)/peers: contracts/package.json contracts/package-lock.json | $(STAMP)/node

@@ -48,9 +48,9 @@ class NodeChain(Chain):
         self._request("evm_increaseTime", seconds)
         self._request("evm_mine")
 
-    def deploy(self, name: str, types: Any = (), values: Any = ()) -> bytes:
+    def deploy(self, name: str, types: Any = (), values: Any = (), *, sender: int = 0) -> bytes:
         data = artifact.load(name).bytecode + encode(types, values).hex()
-        sent = self.web3.eth.send_transaction({"from": self.web3.eth.accounts[0], "data": data, "gas": GAS})  # type: ignore[typeddict-item]
+        sent = self.web3.eth.send_transaction({"from": self.web3.eth.accounts[sender], "data": data, "gas": GAS})  # type: ignore[typeddict-item]
         address = self.web3.eth.wait_for_transaction_receipt(sent)["contractAddress"]
         return bytes.fromhex(cast(str, address)[2:])
 

@@ -177,7 +177,10 @@ class Programme:
         return (packed.redeem if short else bindings.points_redeem)(**act, signature=signature)
 
     def balance(self, holder: Person) -> int:
-        answer = self.chain.ask(self.address, bindings.points_balance_of(account=holder.address))
+        return self.balance_of(holder.address)
+
+    def balance_of(self, holder: bytes) -> int:
+        answer = self.chain.ask(self.address, bindings.points_balance_of(account=holder))
         return bindings.points_balance_of_result(answer)
 
     def supply(self) -> int:
