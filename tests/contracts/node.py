@@ -34,11 +34,12 @@ class NodeChain(Chain):
     """A node that mines every transaction at once and has unlocked accounts."""
 
     web3: Web3 = field(default_factory=Web3)
+    url: str = ""
 
     @classmethod
     def at(cls, url: str) -> NodeChain:
         web3 = Web3(HTTPProvider(url))
-        return cls(tester=None, id=web3.eth.chain_id, web3=web3)
+        return cls(tester=None, id=web3.eth.chain_id, web3=web3, url=url)
 
     @property
     def now(self) -> int:

@@ -82,7 +82,7 @@ def grocer(world: World) -> Programme:
 
 async def _asked(chain: Any, questions: list[tuple[str, bytes]]) -> list[Any]:
     """The node's answers to many calls, in one request."""
-    async with Rpc(chain.web3.provider.endpoint_uri) as rpc:
+    async with Rpc(chain.url) as rpc:
         return await rpc.batch([("eth_call", [{"to": to, "data": to_hex(data)}, "latest"]) for to, data in questions])
 
 
