@@ -813,8 +813,8 @@ def points_cancel_nonce(*, nonce: int) -> bytes:
     return bytes.fromhex("a4e86e3b") + abi.sequence(abi.uint(nonce, 40))
 
 
-def points_clawback(*, batch: int, index: int, holder: bytes, amount: int, purchase: bytes, proof: Sequence[bytes], taken: int, signature: bytes) -> bytes:
-    return bytes.fromhex("0c096375") + abi.sequence(abi.uint(batch, 32), abi.uint(index, 32), abi.address(holder), abi.uint(amount, 96), abi.fixed(purchase, 32), abi.array([abi.fixed(item, 32) for item in proof]), abi.uint(taken, 96), abi.blob(signature))
+def points_clawback(*, batch: int, index: int, purchase: bytes, taken: int, entries: bytes, proof: Sequence[bytes], signature: bytes) -> bytes:
+    return bytes.fromhex("973d7016") + abi.sequence(abi.uint(batch, 32), abi.uint(index, 32), abi.fixed(purchase, 32), abi.uint(taken, 96), abi.blob(entries), abi.array([abi.fixed(item, 32) for item in proof]), abi.blob(signature))
 
 
 def points_credit_against_margin(*, holder: bytes, amount: int) -> bytes:
@@ -979,8 +979,8 @@ def points_redeem(*, holder: bytes, amount: int, order: bytes, nonce: int, deadl
     return bytes.fromhex("d87965df") + abi.sequence(abi.address(holder), abi.uint(amount, 96), abi.fixed(order, 32), abi.uint(nonce, 40), abi.uint(deadline, 40), abi.blob(signature))
 
 
-def points_refunded(*, batch: int, index: int, holder: bytes, amount: int, purchase: bytes) -> bytes:
-    return bytes.fromhex("27bc3e51") + abi.sequence(abi.uint(batch, 32), abi.uint(index, 32), abi.address(holder), abi.uint(amount, 96), abi.fixed(purchase, 32))
+def points_refunded(*, batch: int, index: int) -> bytes:
+    return bytes.fromhex("ff792b9d") + abi.sequence(abi.uint(batch, 32), abi.uint(index, 32))
 
 
 def points_refunded_result(data: bytes) -> int:

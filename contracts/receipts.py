@@ -7,9 +7,9 @@
 
 The tree has the fixed depth ceil(log2(n)), filled up with zero words, which nothing hashes to. A leaf's preimage has
 33 bytes and an inner node's 64, so neither passes for the other; the leaf names its chain, token, batch and place, so
-a proof says all of it. The token keeps `keccak(batch ‖ root ‖ depth)` of its last 4,096 batches, which is the refund
-window: a proof of another length fails. A purchase's own facts are hidden by its salt (16 random bytes or more).
-Pure.
+a proof says all of it. The token keeps `keccak(batch ‖ root ‖ keccak(entries))` of its last 4,096 batches, which is the
+refund window: who proves a receipt there shows the entries too, so a leaf that promises more than was minted is worth
+nothing. A purchase's own facts are hidden by its salt (16 random bytes or more). Pure.
 """
 
 from __future__ import annotations

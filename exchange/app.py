@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI
 
 from contracts import deployment
-from exchange.api import charities, custody, customers, health, intents, merchants, problems, purchases
+from exchange.api import charities, custody, customers, health, holds, intents, merchants, problems, purchases, refunds
 from exchange.api.bounds import Bounded
 from exchange.database import connect
 from exchange.gateway import Gateway
@@ -47,8 +47,9 @@ def create_app(settings: Settings, *, clock: Callable[[], float] = time.time) ->
     app = FastAPI(title="points-exchange", version="1", description=DESCRIPTION, lifespan=lifespan)
     # The bulk route of custodial acts comes before the routes of one customer, which would take "intents" for an id.
     for router in (
-        purchases.router, custody.router, customers.router, customers.holders, intents.router, intents.quotes,
-        merchants.router, merchants.programmes, charities.router, charities.campaigns, health.router,
+        purchases.router, refunds.router, custody.router, customers.router, customers.holders,
+        intents.router, intents.quotes, merchants.router, merchants.programmes, charities.router, charities.campaigns,
+        holds.router, health.router,
     ):  # fmt: skip
         app.include_router(router)
     problems.install(app, metrics)

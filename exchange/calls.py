@@ -11,9 +11,12 @@ from typing import Final, Literal
 from exchange.database import Connection, one
 from exchange.errors import OperatorNotReady
 
-Kind = Literal["send", "redeem", "swap", "give", "create", "quote", "partner", "deposit", "charity", "campaign"]
+Kind = Literal[
+    "clawback", "send", "redeem", "swap", "give", "create", "quote", "partner", "deposit", "charity", "campaign"
+]
 
 GAS: Final[dict[Kind, int]] = {
+    "clawback": 300_000,
     "send": 150_000,
     "redeem": 150_000,
     "swap": 400_000,

@@ -1,7 +1,8 @@
-"""Charities and campaigns: registered by the operator, credited by gifts; what was raised is read from the mirror.
+"""Charities and campaigns: registered by the operator, credited by gifts and what sponsors add to them.
 
-A charity without an address of its own gets a custodial key, sealed. Campaign numbers are the chain's, which counts
-them from 1 in the order of the operator's calls: they are allotted here in that order, under a lock.
+What was raised is read from the mirror. A charity without an address of its own gets a custodial key, sealed. Campaign
+numbers are the chain's, which counts them from 1 in the order of the operator's calls: they are allotted here in that
+order, under a lock.
 """
 
 from __future__ import annotations
@@ -31,7 +32,8 @@ _LOCK: Final = 0x63616D706169676E
 
 _CHARITIES: Final = """
 select c.id, c.slug, c.name, c.address, k.failure, m.address is not null as registered,
-       coalesce((select sum(g.value) from mirror.gift g where g.charity = c.address), 0) as raised,
+       coalesce((select sum(g.value) from mirror.gift g where g.charity = c.address), 0)
+       + coalesce((select sum(a.value) from mirror.matching a where a.charity = c.address), 0) as raised,
        coalesce(b.amount, 0) as margin
 from exchange.charity c
 join exchange.call k on k.id = c.call_id
@@ -45,7 +47,9 @@ _CAMPAIGNS: Final = """
 select p.number, p.title, p.goal, p.ends_at, c.slug, c.id as charity_id, c.address, k.failure,
        m.number is not null as opened,
        coalesce((select sum(g.value) from mirror.gift g
-                 where g.charity = c.address and g.campaign = p.number), 0) as raised
+                 where g.charity = c.address and g.campaign = p.number), 0)
+       + coalesce((select sum(a.value) from mirror.matching a
+                   where a.charity = c.address and a.campaign = p.number), 0) as raised
 from exchange.campaign p
 join exchange.charity c on c.id = p.charity_id
 join exchange.call k on k.id = p.call_id

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Literal
 
 from contracts import eip712, packed
+from contracts.bindings import Call
 from exchange.calls import GAS
 
 Kind = Literal["send", "redeem", "swap", "give"]
@@ -31,13 +32,6 @@ class Act:
     minimum: int | None = None  # swap
     campaign: int | None = None  # give; 0 is none
     order: bytes | None = None  # redeem
-
-
-@dataclass(frozen=True, slots=True)
-class Call:
-    target: bytes
-    data: bytes
-    gas: int
 
 
 def message(act: Act, *, nonce: int, deadline: int) -> dict[str, Any]:
@@ -82,9 +76,9 @@ def call(act: Act, *, exchange: bytes, nonce: int, deadline: int, signature: byt
     """The call that carries the intent to the chain."""
     fields = {**message(act, nonce=nonce, deadline=deadline), "signature": signature}
     if act.kind == "send":
-        return Call(act.programme, packed.send(**fields), GAS["send"])
+        return Call(act.programme, GAS["send"], packed.send(**fields))
     if act.kind == "redeem":
-        return Call(act.programme, packed.redeem(**fields), GAS["redeem"])
+        return Call(act.programme, GAS["redeem"], packed.redeem(**fields))
     if act.kind == "swap":
-        return Call(exchange, packed.swap(from_=act.programme, **fields), GAS["swap"])
-    return Call(exchange, packed.give(programme=act.programme, **fields), GAS["give"])
+        return Call(exchange, GAS["swap"], packed.swap(from_=act.programme, **fields))
+    return Call(exchange, GAS["give"], packed.give(programme=act.programme, **fields))

@@ -97,9 +97,15 @@ left join exchange.merchant m on m.programme = p.address
 left join mirror.supply s on s.programme = p.address
 left join mirror.margin g on g.account = p.address
 left join spent t on t.programme = p.address
-left join lateral (select bid, ask, until, cap from mirror.quote q
-                   where q.programme = p.address and q.effective <= (select time from clock)
-                   order by q.block desc, q.log_index desc limit 1) q on true
+left join lateral (
+    -- A quote that another followed before it came into force never does.
+    select bid, ask, until, cap from (
+        select q.*, lead(b.time) over (order by q.block, q.log_index) as followed
+        from mirror.quote q join mirror.block b on b.number = q.block where q.programme = p.address
+    ) q
+    where q.effective <= (select time from clock) and (q.followed is null or q.followed >= q.effective)
+    order by q.block desc, q.log_index desc limit 1
+) q on true
 where %(wanted)s::bytea[] is null or p.address = any(%(wanted)s::bytea[])
 order by p.name, p.address
 """

@@ -25,6 +25,7 @@ class Metrics:
             registry=self.registry,
         )
         self.purchases = Counter("points_purchases_accepted", "Purchases accepted", registry=self.registry)
+        self.refunds = Counter("points_refunds_accepted", "Refunds accepted", registry=self.registry)
         self.intents = Counter("points_intents_accepted", "Intents accepted", ("kind",), registry=self.registry)
         self.refusals = Counter("points_refusals", "Problems answered, by type", ("type",), registry=self.registry)
         self.head_age = Gauge(

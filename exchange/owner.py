@@ -55,7 +55,7 @@ async def post_quote(
     digest = eip712.quote_digest(gateway.domain(gateway.deployment.exchange), **fields)
     signature = _signed(gateway, merchant, "Quote", fields, digest, own)
     data = bindings.exchange_set_quote(programme=merchant.programme, quote=quote, nonce=nonce, signature=signature)
-    await _queue(gateway, sql, merchant, "quote", data, nonce)
+    await calls.queue(sql, "quote", target=gateway.deployment.exchange, data=data, sequence=merchant.programme)
 
 
 async def set_partner(
@@ -73,7 +73,7 @@ async def set_partner(
     digest = eip712.partner_digest(gateway.domain(gateway.deployment.exchange), **fields)  # type: ignore[arg-type]
     signature = _signed(gateway, merchant, "Partner", fields, digest, own)
     data = bindings.exchange_set_partner(**fields, signature=signature)  # type: ignore[arg-type]
-    await _queue(gateway, sql, merchant, "partner", data, nonce)
+    await calls.queue(sql, "partner", target=gateway.deployment.exchange, data=data, sequence=merchant.programme)
 
 
 def _signed(
@@ -97,10 +97,3 @@ def _signed(
             f"The owner of {merchant.slug} is {checksum(merchant.owner)}, whose key is not here.", typed_data=document
         )
     return signatures.sign(key, digest)
-
-
-async def _queue(
-    gateway: Gateway, sql: Connection, merchant: Merchant, kind: calls.Kind, data: bytes, nonce: int
-) -> None:
-    await calls.queue(sql, kind, target=gateway.deployment.exchange, data=data, sequence=merchant.programme)
-    await sql.execute("update exchange.merchant set owner_nonce = %s where id = %s", (nonce + 1, merchant.id))

@@ -65,7 +65,6 @@ merchant = Table(
     _address("issuer", nullable=False),
     Column("issuer_key", LargeBinary, nullable=False),  # sealed
     Column("next_batch", BigInteger, server_default="1", nullable=False),
-    Column("owner_nonce", BigInteger, server_default="0", nullable=False),  # next sequential nonce on the exchange
     # The programme's limits on chain that the gateway checks before it promises anything, in base units.
     Column("entry_cap", Amount, server_default="100000000", nullable=False),
     Column("supply_cap", Amount, server_default="100000000000000", nullable=False),
@@ -179,7 +178,31 @@ purchase = Table(
     Index("purchase_customer", "customer_id", "id"),
 )
 
+refund = Table(
+    "refund",
+    metadata,
+    Column("merchant_id", Uuid, ForeignKey("exchange.merchant.id"), primary_key=True),
+    Column("id", Uuid, primary_key=True),
+    Column("purchase_id", Uuid, nullable=False),
+    Column("reference", Text, nullable=False),  # the merchant's own number of the refund
+    Column("amount_minor", BigInteger, CheckConstraint("amount_minor > 0"), nullable=False),
+    Column("points", BigInteger, CheckConstraint("points >= 0"), nullable=False),  # that this refund takes back
+    Column("taken", BigInteger, nullable=False),  # of the purchase's points in all, this refund included
+    # Set by the relayer once the purchase is on the chain; never for a refund that takes nothing back.
+    Column("call_id", BigInteger, ForeignKey("exchange.call.id")),
+    _now("created_at"),
+    UniqueConstraint("merchant_id", "reference", name="refund_reference"),
+    ForeignKeyConstraint(["merchant_id", "purchase_id"], ["exchange.purchase.merchant_id", "exchange.purchase.id"]),
+    CheckConstraint("taken >= points", name="refund_taken"),
+    CheckConstraint("points > 0 or call_id is null", name="refund_call"),
+    Index("refund_purchase", "merchant_id", "purchase_id", "id"),
+    Index("refund_queue", "merchant_id", "id", postgresql_where=text("call_id is null and points > 0")),
+)
+
 INTENT_KINDS = ("send", "redeem", "swap", "give")
+
+JUDGED_KINDS = (*INTENT_KINDS, "clawback")
+"""Calls that a simulation judges before they get a nonce, and that are tried again if they fail in their block."""
 
 intent = Table(
     "intent",
@@ -201,6 +224,28 @@ intent = Table(
     _now("created_at"),
     UniqueConstraint("programme", "holder", "nonce", name="intent_nonce"),
     Index("intent_holder", "holder", "id"),
+)
+
+hold = Table(
+    "hold",
+    metadata,
+    # Points that a till has set aside: nobody can spend them until it captures or releases them, or time runs out.
+    Column("merchant_id", Uuid, ForeignKey("exchange.merchant.id"), primary_key=True),
+    Column("id", Uuid, primary_key=True),
+    Column("customer_id", Uuid, ForeignKey("exchange.customer.id"), nullable=False),
+    _address("programme", nullable=False),
+    _address("holder", nullable=False),
+    Column("amount", Amount, CheckConstraint("amount > 0"), nullable=False),
+    Column("order", Text, nullable=False),  # the merchant's reference of what is paid for
+    Column("expires_at", BigInteger, nullable=False),  # Unix seconds
+    Column("state", Text, server_default="open", nullable=False),
+    Column("intent_id", Uuid, ForeignKey("exchange.intent.id")),  # the redemption that captured it
+    _now("created_at"),
+    CheckConstraint(
+        "(state in ('open', 'released') and intent_id is null) or (state = 'captured' and intent_id is not null)",
+        name="hold_state",
+    ),
+    Index("hold_open", "programme", "holder", postgresql_where=text("state = 'open'")),
 )
 
 charity = Table(
@@ -280,7 +325,7 @@ call = Table(
     "call",
     metadata,
     Column("id", BigInteger, Identity(), primary_key=True),
-    # mint, send, redeem, swap, give; create, quote, partner, deposit, charity, campaign
+    # mint, clawback; send, redeem, swap, give; create, quote, partner, deposit, charity, campaign
     Column("kind", Text, nullable=False),
     Column("state", Text, nullable=False, server_default="queued"),
     _address("target", nullable=False),

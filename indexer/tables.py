@@ -154,6 +154,7 @@ clawback = _placed(
     Column("purchase", LargeBinary, nullable=False),
     Column("burned", Amount, nullable=False),
     Column("shortfall", Amount, nullable=False),
+    Index("clawback_receipt", "programme", "batch", "index"),
 )
 
 life = _placed(
@@ -192,7 +193,7 @@ matching = _placed(
     Column("intent", LargeBinary, nullable=False),
     Column("campaign", BigInteger, nullable=False),
     Column("sponsor", LargeBinary, nullable=False),
-    Column("charity", LargeBinary, nullable=False),
+    Column("charity", LargeBinary, nullable=False, index=True),
     Column("value", Amount, nullable=False),
 )
 

@@ -36,7 +36,7 @@ def up(
     port: Annotated[int, typer.Option(help="Port of the gateway.")] = 8000,
     rpc_port: Annotated[int, typer.Option(help="Port of the local chain.")] = 8545,
     workers: Annotated[int, typer.Option(help="Gateway processes.")] = 1,
-    weeks: Annotated[int, typer.Option(help="Weeks of real purchases to replay before serving.")] = 1,
+    weeks: Annotated[int, typer.Option(min=0, max=53, help="Weeks of real purchases to replay before serving.")] = 1,
     samples: Annotated[bool, typer.Option(help="Enrol the sample merchants, charities and purchases.")] = True,
 ) -> None:
     """Start everything on this machine, from nothing or from where it was. Ctrl-C stops it."""

@@ -28,7 +28,6 @@ from exchange.database import create_schema
 from scripts import chain, environment, postgres
 from scripts.errors import CommandFailed
 from scripts.replay.drive import replay
-from scripts.samples import enrol_samples
 from scripts.supervise import Child, end_leftover
 
 log = structlog.get_logger(__name__)
@@ -102,7 +101,6 @@ async def _start(plan: Plan, console: Console, stack: AsyncExitStack) -> None:
     await asyncio.to_thread(create_schema, database_url)
     await _start_processes(plan, console, stack, place, settings)
     if plan.samples:
-        await enrol_samples(settings, place, console)
         await replay(settings, place, console, weeks=plan.weeks)
     console.print(f"\n[bold]Ready.[/bold] Gateway on {gateway_url} (documentation: {gateway_url}/docs)")
     shown = [environment.shown(path) for path in (place.settings, place.partners, place.logs)]

@@ -18,9 +18,9 @@ from urllib.parse import urlsplit, urlunsplit
 import psycopg
 import pytest
 
+from scripts.node import tool
+
 ROOT = Path(__file__).resolve().parent.parent
-# The program itself: a kill of the script that npm puts into `.bin` would leave it running.
-ANVIL = next((ROOT / "contracts" / "node_modules" / "@foundry-rs").glob("anvil-*/bin/anvil*"))
 
 
 @pytest.fixture(scope="session")
@@ -82,7 +82,7 @@ class Anvil:
 
     def start(self, *more: str) -> None:
         command = [
-            str(ANVIL), "--port", str(self.port), "--chain-id", "31337", "--quiet", "--gas-limit", "1000000000",
+            str(tool("anvil")), "--port", str(self.port), "--chain-id", "31337", "--quiet", "--gas-limit", "1000000000",
             *(() if self.history else ("--prune-history",)), *self.arguments, *more,
         ]  # fmt: skip
         self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)

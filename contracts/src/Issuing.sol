@@ -24,7 +24,7 @@ abstract contract Issuing is Ledger {
     Limits private _loosened;
     /// What is kept of the last batches, each at its number modulo `ROOTS`; older ones are overwritten.
     mapping(uint256 place => bytes32 commitment) private _batches;
-    mapping(bytes32 leaf => uint96 taken) private _taken;
+    mapping(uint256 batch => mapping(uint256 index => uint96)) private _refunded;
 
     constructor(Roles memory roles, Limits memory limits_, uint16 life_, address exchange_) Ledger(life_) {
         owner = roles.owner;
@@ -50,7 +50,7 @@ abstract contract Issuing is Ledger {
         uint256 count = entries.length / ENTRY_SIZE;
         uint256 total = _mintEntries(entries, bounds.entryCap);
         _issue(bounds, total);
-        _batches[batch % ROOTS] = Receipt.commitment(batch, receiptsRoot, Receipt.depthOf(count));
+        _batches[batch % ROOTS] = Receipt.commitment(batch, receiptsRoot, entriesHash);
         emit Minted(batch, receiptsRoot, entriesHash, total, count);
     }
 
@@ -131,21 +131,17 @@ abstract contract Issuing is Ledger {
     function clawback(
         uint32 batch,
         uint32 index,
-        address holder,
-        uint96 amount,
         bytes32 purchase,
-        bytes32[] calldata proof,
         uint96 taken,
+        bytes calldata entries,
+        bytes32[] calldata proof,
         bytes calldata signature
     ) external {
         _checkMerchant(Acts.clawback(batch, index, purchase, taken), signature);
-        bytes32 leaf = Receipt.leaf(batch, index, holder, amount, purchase);
-        if (_batches[batch % ROOTS] != Receipt.commitment(batch, Receipt.rootOf(leaf, proof), proof.length)) {
-            revert UnknownReceipt(batch, index);
-        }
-        uint96 before = _taken[leaf];
-        if (taken <= before || taken > amount) revert RefundOutOfBounds(before, amount, taken);
-        _taken[leaf] = taken;
+        (address holder, uint256 granted) = _provenEntry(batch, index, purchase, entries, proof);
+        uint256 before = _refunded[batch][index];
+        if (taken <= before || taken > granted) revert RefundOutOfBounds(before, granted, taken);
+        _refunded[batch][index] = taken;
         uint256 wanted = taken - before;
 
         Holding storage holding = _holdings[holder];
@@ -155,6 +151,28 @@ abstract contract Issuing is Ledger {
         holding.account = account.debited(burned);
         if (burned > 0) _burned(holder, burned);
         emit ClawedBack(batch, holder, purchase, index, burned, wanted - burned);
+    }
+
+    /// @dev What the batch minted at a place, if the receipts that it committed to say that it was for this purchase.
+    function _provenEntry(
+        uint32 batch,
+        uint32 index,
+        bytes32 purchase,
+        bytes calldata entries,
+        bytes32[] calldata proof
+    ) private view returns (address holder, uint256 amount) {
+        uint256 count = entries.length / ENTRY_SIZE;
+        if (index >= count || proof.length != Receipt.depthOf(count)) revert UnknownReceipt(batch, index);
+        uint256 entry;
+        assembly ("memory-safe") {
+            entry := calldataload(add(entries.offset, mul(index, ENTRY_SIZE)))
+        }
+        holder = address(uint160(entry >> AMOUNT_BITS));
+        amount = uint96(entry);
+        bytes32 root = Receipt.rootOf(Receipt.leaf(batch, index, holder, amount, purchase), proof);
+        if (_batches[batch % ROOTS] != Receipt.commitment(batch, root, keccak256(entries))) {
+            revert UnknownReceipt(batch, index);
+        }
     }
 
     /// @dev Lets an act pass if the merchant calls or signed it: the owner or the issuer. Only for acts that are
@@ -307,11 +325,7 @@ abstract contract Issuing is Ledger {
     }
 
     /// @inheritdoc IPoints
-    function refunded(uint32 batch, uint32 index, address holder, uint96 amount, bytes32 purchase)
-        external
-        view
-        returns (uint96)
-    {
-        return _taken[Receipt.leaf(batch, index, holder, amount, purchase)];
+    function refunded(uint32 batch, uint32 index) external view returns (uint96) {
+        return _refunded[batch][index];
     }
 }

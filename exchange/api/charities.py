@@ -35,7 +35,7 @@ class CharityOut(BaseModel):
 
 
 class CharityShown(CharityOut):
-    raised: str = Field(description="Settlement tokens given so far.")
+    raised: str = Field(description="Settlement tokens given so far, with what sponsors added.")
     margin: str = Field(description="Of these, not yet withdrawn.")
 
 

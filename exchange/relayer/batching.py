@@ -80,14 +80,6 @@ def make_batch(*, merchant: Merchant, number: int, purchases: Sequence[Purchase]
 
 def leaf_of(programme: bytes, currency: str, number: int, index: int, purchase: Purchase, chain_id: int) -> bytes:
     """The receipt's leaf; its `purchase` is the commitment that the receipt was signed over."""
-    commitment = receipts.commitment(
-        salt=purchase.salt,
-        merchant_reference=purchase.reference,
-        amount_minor=purchase.amount_minor,
-        currency=currency,
-        purchased_at=purchase.purchased_at,
-        store=purchase.store,
-    )
     return receipts.leaf(
         chain_id=chain_id,
         token=programme,
@@ -95,7 +87,18 @@ def leaf_of(programme: bytes, currency: str, number: int, index: int, purchase: 
         index=index,
         holder=purchase.holder,
         amount=purchase.points,
-        purchase=commitment,
+        purchase=commitment_of(purchase, currency),
+    )
+
+
+def commitment_of(purchase: Purchase, currency: str) -> bytes:
+    return receipts.commitment(
+        salt=purchase.salt,
+        merchant_reference=purchase.reference,
+        amount_minor=purchase.amount_minor,
+        currency=currency,
+        purchased_at=purchase.purchased_at,
+        store=purchase.store,
     )
 
 

@@ -29,7 +29,7 @@ from exchange.relayer.outcome import Fate, is_hopeless, verdict
 from exchange.relayer.sign import BUNDLE_GAS, Queued, Signed, group, sign_groups
 from exchange.relayer.signers import Signer
 from exchange.relayer.store import Failure, Inclusion, Pending, PlacedCall
-from exchange.tables import INTENT_KINDS
+from exchange.tables import JUDGED_KINDS
 
 RESEND_AFTER = 2  # blocks
 STRANGE_AFTER = 10  # heads without a receipt, though the nonce is used
@@ -229,7 +229,7 @@ async def _ready(context: Context, calls: Sequence[Queued]) -> list[Queued]:
     way, or nothing could mend it: until then it is held. A held call holds the later ones of its sequence.
     """
     held = await _without_code(context, calls)
-    intents = [c for c in calls if c.kind in INTENT_KINDS and c.id not in held]
+    intents = [c for c in calls if c.kind in JUDGED_KINDS and c.id not in held]
     outcomes = await node.simulate(context.rpc, intents, sender=context.chain.bundle) if intents else []
     settled = await store.settled_below(context.connection) if any(outcomes) else 0
     refusals: dict[int, str] = {}

@@ -3,8 +3,9 @@
 A mint is never given up: its purchases are promised. It goes back to the queue, unless the chain says that its number
 was minted already, which makes the failure a success. `create` likewise succeeded if the programme exists. An intent
 goes back too: it was signed only after a simulation had found it good, so what failed it may pass (another lane's
-deposit that a reorganisation put behind it); the next simulation refuses it if not. Everybody else's call stays
-where it is, with its reason, unless its target did not even exist.
+deposit that a reorganisation put behind it); the next simulation refuses it if not. So does a clawback, whose batch may
+come later than it after a reorganisation; one that finds its points taken back already was carried by somebody else.
+Everybody else's call stays where it is, with its reason, unless its target did not even exist.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from enum import Enum
 from typing import NamedTuple
 
 from contracts.bindings import ERRORS, describe_error
-from exchange.tables import INTENT_KINDS
+from exchange.tables import JUDGED_KINDS
 
 
 class Fate(Enum):
@@ -43,7 +44,9 @@ def verdict(kind: str, reverted: bytes) -> Verdict:
         return Verdict(Fate.AGAIN, reason)  # its target was not there yet, or is gone in a reorganisation
     if kind == "create" and reverted[:4] == _SELECTOR["AlreadyCreated"]:
         return Verdict(Fate.DONE, reason)
-    if kind in INTENT_KINDS:
+    if kind == "clawback" and reverted[:4] == _SELECTOR["RefundOutOfBounds"]:
+        return Verdict(Fate.DONE, reason)
+    if kind in JUDGED_KINDS:
         return Verdict(Fate.AGAIN, reason)
     if kind != "mint":
         return Verdict(Fate.FAILED, reason)

@@ -1,4 +1,4 @@
-"""The relayer's loops: one that batches purchases, and one lane a signer, until cancelled.
+"""The relayer's loops: one that batches purchases and proves refunds, and one lane a signer, until cancelled.
 
 Each loop owns one database connection and gives it up on any failure of the database or the node, waits, and starts
 anew: starting *is* recovery, for every loop derives what to do from rows and chain. One line is logged when a loop's
@@ -23,6 +23,7 @@ from exchange.relayer import store
 from exchange.relayer.batching import batch_everyone
 from exchange.relayer.lane import Chain, Context, Memory, step
 from exchange.relayer.metrics import Metrics
+from exchange.relayer.refunding import refund_everyone
 from exchange.relayer.signers import Signer, ensure_signers, signers
 
 FIRST_WAIT, LONGEST_WAIT = 0.2, 5.0
@@ -82,6 +83,7 @@ async def _batching(relayer: Relayer, up: Up) -> None:
             batched = await batch_everyone(
                 connection, master=relayer.master, chain_id=relayer.chain.chain_id, size=relayer.batch_size
             )
+            await refund_everyone(connection, master=relayer.master, chain_id=relayer.chain.chain_id)
             up()
             relayer.metrics.batched.inc(batched)
             relayer.metrics.queue.set(await store.queue_length(connection))

@@ -21,7 +21,7 @@ from psycopg import AsyncConnection
 
 from contracts.fees import Fees
 from exchange.relayer.sign import Queued, Signed
-from exchange.tables import INTENT_KINDS
+from exchange.tables import JUDGED_KINDS
 
 _QUEUE_LOCK = 0x706F696E7473  # "points"
 
@@ -326,7 +326,7 @@ async def settled_below(connection: AsyncConnection) -> int:
         " select min(id) as id from exchange.call where state = 'queued' and tries = 0 and kind <> all(%s)"
         " union all select min(c.id) from exchange.transaction t join exchange.call c on c.transaction_id = t.id"
         " where t.state in ('signed', 'sent') and t.state <> 'final') as open",
-        (list(INTENT_KINDS),),
+        (list(JUDGED_KINDS),),
     )
     row = await cursor.fetchone()
     return 0 if row is None else int(row[0])

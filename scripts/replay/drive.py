@@ -18,9 +18,9 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 from contracts import deployment
+from exchange import points
 from scripts.environment import Installation
 from scripts.errors import CommandFailed
-from scripts.partners import MERCHANTS
 from scripts.replay import report, witnesses
 from scripts.replay.acts import Act, Ledger, acts_of_week
 from scripts.replay.gateway import Gateway
@@ -80,8 +80,7 @@ async def replay(
     before = await _minted(settings)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     async with Gateway(settings["POINTS_GATEWAY_URL"], waiting=console.print) as gateway:
-        await _await_programmes(gateway, partners)
-        ledger = await _ledger(gateway)
+        ledger = _ledger(await _await_programmes(gateway, partners))
         with Progress(*columns, console=console, transient=True) as progress:
             drive = Drive(gateway, partners, ledger, progress, progress.add_task("households", total=None))
             await _enrol_households(drive, {each.household for _, week in all_weeks for each in week})
@@ -171,7 +170,7 @@ async def _report_purchases(drive: Drive, purchases: Sequence[Purchase]) -> dict
                 {
                     "reference": each.reference,
                     "member": f"hh-{each.household}",
-                    "amount": f"{each.amount // 100}.{each.amount % 100:02d}",
+                    "amount": points.render(each.amount, digits=2),
                     "currency": "USD",
                     "store": each.store,
                     "purchased_at": each.purchased_at,
@@ -225,8 +224,11 @@ async def _act(drive: Drive, acts: Sequence[Act]) -> int:
 
 
 def _wish(act: Act) -> dict[str, Any]:
-    amount = f"{act.amount // 100}.{act.amount % 100:02d}"
-    wish: dict[str, Any] = {"kind": act.kind, "member": f"hh-{act.household}", "amount": amount}
+    wish: dict[str, Any] = {
+        "kind": act.kind,
+        "member": f"hh-{act.household}",
+        "amount": points.render_points(act.amount),
+    }
     match act.kind:
         case "send":
             wish["to_member"] = f"hh-{act.other}"
@@ -262,8 +264,8 @@ async def _settle(drive: Drive, settings: Mapping[str, str]) -> None:
         await asyncio.sleep(0.2)
 
 
-async def _await_programmes(gateway: Gateway, partners: Mapping[str, Partner]) -> None:
-    """Waits until every programme, its quote and its partners are on the chain."""
+async def _await_programmes(gateway: Gateway, partners: Mapping[str, Partner]) -> dict[str, dict[str, Any]]:
+    """Waits until every partner's programme, its quote and its consents are on the chain; what is shown of each."""
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline:
         programmes = {each["slug"]: each for each in (await gateway.get("/v1/programmes"))["programmes"]}
@@ -273,22 +275,17 @@ async def _await_programmes(gateway: Gateway, partners: Mapping[str, Partner]) -
             and len(programmes[slug]["partners"]) >= len(partners) - 1
             for slug in partners
         ):
-            return
+            return {slug: programmes[slug] for slug in partners}
         await asyncio.sleep(0.3)
     raise ReplayFailed("The programmes are not on the chain: is the relayer running? See `points status`.")
 
 
-async def _ledger(gateway: Gateway) -> Ledger:
-    """An empty ledger at the quotes that are posted, as integers: dollars per point -> base units x 1e9."""
-    slugs = {each.slug for each in MERCHANTS}
-    quotes = {
-        each["slug"]: each["quote"]
-        for each in (await gateway.get("/v1/programmes"))["programmes"]
-        if each["slug"] in slugs
-    }
+def _ledger(programmes: Mapping[str, Mapping[str, Any]]) -> Ledger:
+    """An empty ledger at the quotes that are posted."""
+    quotes = {slug: programme["quote"] for slug, programme in programmes.items()}
     return Ledger(
-        bid={slug: witnesses.price(quote["bid"]) for slug, quote in quotes.items()},
-        ask={slug: witnesses.price(quote["ask"]) for slug, quote in quotes.items()},
+        bid={slug: points.price(quote["bid"], name="bid") for slug, quote in quotes.items()},
+        ask={slug: points.price(quote["ask"], name="ask") for slug, quote in quotes.items()},
     )
 
 

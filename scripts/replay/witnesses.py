@@ -10,7 +10,6 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from decimal import Decimal
 from functools import partial
 from typing import Any, TypeVar
 
@@ -96,14 +95,6 @@ async def under_way(database_url: str) -> int:
     """Purchases, calls and transactions that the chain has not taken yet."""
     [(count,)] = await _rows(database_url, _UNDER_WAY)
     return int(count)
-
-
-def price(dollars: str) -> int:
-    """Settlement per point as a decimal string -> settlement base units per points base unit, x 1e9, exactly."""
-    scaled = Decimal(dollars) * 10**6 * 10**9 / 100
-    if scaled != int(scaled):
-        raise ValueError(f"{dollars} is finer than a quote can be")
-    return int(scaled)
 
 
 async def _supply(rpc: Rpc, address: bytes) -> int:

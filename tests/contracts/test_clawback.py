@@ -28,50 +28,50 @@ class Batch:
     programme: Programme
     number: int
     grants: list[tuple[Person, int]]
+    forged: list[bytes] | None = None
 
     @property
     def leaves(self) -> list[bytes]:
-        return [self.leaf(index) for index in range(len(self.grants))]
+        return self.forged or [self.leaf(index) for index in range(len(self.grants))]
+
+    @property
+    def entries(self) -> bytes:
+        return receipts.pack_entries((holder.address, amount) for holder, amount in self.grants)
 
     def purchase(self, index: int) -> bytes:
         return keccak(b"purchase %d" % index)
 
-    def leaf(self, index: int) -> bytes:
-        holder, amount = self.grants[index]
+    def leaf(self, index: int, *, amount: int | None = None, purchase: bytes | None = None) -> bytes:
+        holder, granted = self.grants[index]
         return receipts.leaf(
             chain_id=self.programme.chain.id,
             token=self.programme.address,
             batch=self.number,
             index=index,
             holder=holder.address,
-            amount=amount,
-            purchase=self.purchase(index),
+            amount=granted if amount is None else amount,
+            purchase=purchase or self.purchase(index),
         )
 
     def mint(self) -> Batch:
-        entries = receipts.pack_entries((holder.address, amount) for holder, amount in self.grants)
         act: dict[str, Any] = {"batch": self.number, "receipts_root": receipts.root(self.leaves)}
-        digest = eip712.mint_digest(self.programme.separator, **act, entries_hash=keccak(entries))
+        digest = eip712.mint_digest(self.programme.separator, **act, entries_hash=keccak(self.entries))
         signature = self.programme.issuer.sign(digest)
         self.programme.chain.do(
-            self.programme.address, bindings.points_mint(**act, entries=entries, signature=signature)
+            self.programme.address, bindings.points_mint(**act, entries=self.entries, signature=signature)
         )
         return self
 
     def call(self, place: int, taken: int, *, by: Person | None = None, **changed: Any) -> bytes:
         """Takes back of the receipt at `place`; what is `changed` is signed too, unless it is the signature."""
-        holder, amount = self.grants[place]
         act: dict[str, Any] = {"batch": self.number, "index": place, "purchase": self.purchase(place), "taken": taken}
         act |= {name: value for name, value in changed.items() if name in act}
-        facts = {"holder": holder.address, "amount": amount, "proof": receipts.proof(self.leaves, place)}
+        facts = {"entries": self.entries, "proof": receipts.proof(self.leaves, place)}
         signature = (by or self.programme.issuer).sign(eip712.clawback_digest(self.programme.separator, **act))
         return bindings.points_clawback(**(act | facts | {"signature": signature} | changed))
 
     def refunded(self, index: int) -> int:
-        holder, amount = self.grants[index]
-        call = bindings.points_refunded(
-            batch=self.number, index=index, holder=holder.address, amount=amount, purchase=self.purchase(index)
-        )
+        call = bindings.points_refunded(batch=self.number, index=index)
         return bindings.points_refunded_result(self.programme.chain.ask(self.programme.address, call))
 
 
@@ -153,8 +153,12 @@ def test_nothing_but_the_receipt_is_proved(batch: Batch) -> None:
     wrong: list[dict[str, Any]] = [
         {"batch": 2},
         {"index": 1},
-        {"holder": BERT.address},
-        {"amount": 101},
+        {"index": 5},
+        {"entries": b""},
+        {"entries": batch.entries[:-32]},
+        {"entries": batch.entries + bytes(32)},
+        {"entries": batch.entries.replace(ANNA.address, BERT.address)},
+        {"entries": (101).to_bytes(12).join([batch.entries[:20], batch.entries[32:]])},
         {"purchase": batch.purchase(1)},
         {"proof": good[:-1]},
         {"proof": [*good, bytes(32)]},
@@ -174,6 +178,31 @@ def test_an_inner_node_is_no_receipt(batch: Batch) -> None:
     depth = receipts.depth(len(batch.grants))
     assert depth == 3
     assert [len(receipts.proof(batch.leaves, index)) for index in range(5)] == [depth] * 5
+
+
+def test_a_receipt_that_promises_more_than_was_minted_takes_back_nothing(world: World) -> None:
+    """Whoever has the issuer's key signs any root, but what a batch minted is on the chain."""
+    made = Batch(world.programme("Grocer"), 1, [(ANNA, 100), (BERT, 50)])
+    made.forged = [made.leaf(0, amount=1_000), made.leaf(1)]
+    made.mint()
+    made.programme.batches = itertools.count(2)
+    made.programme.mint((ANNA, 900))
+    for taken in (1, 100, 1_000):
+        with pytest.raises(Refused, match="UnknownReceipt"):
+            do(made, made.call(0, taken))
+    assert made.programme.balance(ANNA) == 1_000
+
+
+def test_an_entry_is_taken_back_once_under_whatever_purchases_it_is_promised(world: World) -> None:
+    made = Batch(world.programme("Grocer"), 1, [(ANNA, 100), (BERT, 50)])
+    made.forged = [made.leaf(0), made.leaf(0, purchase=keccak(b"again"))]
+    made.mint()
+    made.programme.batches = itertools.count(2)
+    made.programme.mint((ANNA, 900))
+    do(made, made.call(0, 100))
+    with pytest.raises(Refused, match=r"RefundOutOfBounds\(before=100, granted=100, taken=100\)"):
+        do(made, made.call(0, 100, purchase=keccak(b"again"), proof=receipts.proof(made.leaves, 1)))
+    assert made.programme.balance(ANNA) == 900
 
 
 def test_only_the_merchant_takes_back(world: World, batch: Batch) -> None:

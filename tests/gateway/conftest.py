@@ -92,11 +92,16 @@ class Chain:
             self.run(update, amount, *keys)
         return block
 
-    def quote(self, programme: bytes, *, bid: int, ask: int, until: int | None = None, cap: int = 10**15) -> None:
+    def quote(
+        self, programme: bytes, *, bid: int, ask: int, until: int | None = None, cap: int = 10**15,
+        at: float | None = None, notice: int = 0,
+    ) -> None:  # fmt: skip
+        """Posted `at` (10 seconds ago), in force `notice` seconds later, valid `until` (a day from now)."""
+        posted = int(at or time.time() - 10)
         self.run(
             "insert into mirror.quote (block, log_index, programme, bid, ask, until, cap, effective)"
             " values (%s, 0, %s, %s, %s, %s, %s, %s)",
-            self.mine(), programme, bid, ask, until or int(time.time()) + 86_400, cap, int(time.time()) - 10,
+            self.mine(at=posted), programme, bid, ask, until or int(time.time()) + 86_400, cap, posted + notice,
         )  # fmt: skip
 
     def margin(self, account: bytes, amount: int) -> None:

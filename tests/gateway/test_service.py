@@ -100,6 +100,24 @@ async def test_programmes_show_quote_supply_margin_and_coverage(client: Client) 
 
 
 @pytest.mark.asyncio
+async def test_a_worse_quote_that_was_followed_before_it_came_into_force_is_never_shown(client: Client) -> None:
+    shop, day, now = await client.shop(), 86_400, time.time()
+
+    async def bid() -> str:
+        [shown] = (await client.http.get("/v1/programmes")).json()["programmes"]
+        return str(shown["quote"]["bid"])
+
+    client.chain.quote(shop.programme, bid=9 * 10**9, ask=10**11, at=now - 4 * day)
+    client.chain.quote(shop.programme, bid=5 * 10**9, ask=10**11, at=now - 3 * day, notice=day)
+    assert await bid() == "0.0005", "its notice is over"
+    client.chain.quote(shop.programme, bid=7 * 10**9, ask=10**11, at=now - 3 * day + 60)
+    assert await bid() == "0.0007", "a better one took its place meanwhile"
+    client.chain.quote(shop.programme, bid=4 * 10**9, ask=10**11, at=now - 2 * day, notice=day)
+    client.chain.quote(shop.programme, bid=3 * 10**9, ask=10**11, at=now - 60, notice=day)
+    assert await bid() == "0.0004", "what was in force stays so until the notice of the next is over"
+
+
+@pytest.mark.asyncio
 async def test_onboarding_repeats_its_answer_without_the_key(client: Client) -> None:
     body = {"slug": "a", "name": "A", "symbol": "A", "currency": "USD"}
     headers = {**client.operator, "idempotency-key": "k"}
@@ -136,7 +154,8 @@ async def test_a_failed_act_of_the_owner_leaves_no_gap_in_its_nonces(client: Cli
 
     async def nonce_after_posting() -> int:
         assert (await client.http.put(path, json={"bid": "1", "ask": "1"}, headers=shop.auth)).status_code == 202
-        return int(client.chain.run("select owner_nonce from exchange.merchant")[0]["owner_nonce"]) - 1
+        newest = client.chain.run("select data from exchange.call where kind = 'quote' order by id desc limit 1")
+        return int.from_bytes(bytes(newest[0]["data"])[4 + 5 * 32 : 4 + 6 * 32])
 
     assert await nonce_after_posting() == 1
     client.chain.run(
@@ -163,10 +182,14 @@ async def test_campaigns_and_charities_show_what_they_raised(client: Client) -> 
             "insert into mirror.gift values (%s, 0, %s, %s, %s, %s, %s, 100, %s)",
             client.chain.mine(), bytes(32), b"p" * 20, account, b"h" * 20, campaign, value,
         )  # fmt: skip
+    client.chain.run(
+        "insert into mirror.matching values (%s, 0, %s, 1, %s, %s, 1500000)",
+        client.chain.mine(), bytes(32), b"s" * 20, account,
+    )  # fmt: skip
     shown = (await client.http.get(f"/v1/charities/{made['id']}")).json()
-    assert (shown["status"], shown["raised"]) == ("active", "3.500000")
+    assert (shown["status"], shown["raised"]) == ("active", "5.000000")
     campaign_ = (await client.http.get("/v1/campaigns/1")).json()
-    assert (campaign_["status"], campaign_["raised"], campaign_["goal"]) == ("active", "3.000000", "5.000000")
+    assert (campaign_["status"], campaign_["raised"], campaign_["goal"]) == ("active", "4.500000", "5.000000")
 
 
 @pytest.mark.asyncio

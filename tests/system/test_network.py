@@ -129,6 +129,22 @@ def test_a_wallet_earns_spends_and_gives_without_gas(till: Till) -> None:
     assert till.holds() == 1000
 
 
+def test_a_purchase_is_refunded_as_far_as_its_points_are_still_there(network: Network, till: Till) -> None:
+    """Ten points of the first purchase are left of 24.68: the rest was sent and given away before."""
+    purchase = network.get("/v1/purchases?reference=receipt-1", key=till.key)["id"]
+    path = f"/v1/purchases/{purchase}/refunds"
+
+    def refunds() -> list[dict[str, str]]:
+        return list(network.get(path, key=till.key)["refunds"])
+
+    part = network.post(path, {"reference": "refund-1", "amount": "3.00"}, key=till.key, once="refund-1")
+    assert (part.status_code, part.json()["points"]) == (201, "6.00")
+    assert network.post(path, {"reference": "refund-2"}, key=till.key, once="refund-2").json()["amount"] == "9.34"
+    until(lambda: {each["status"] for each in refunds()} <= {"confirmed", "final"})
+    assert [(each["burned"], each["shortfall"]) for each in refunds()] == [("6.00", "0.00"), ("4.00", "14.68")]
+    assert till.holds() == 0
+
+
 def test_a_purchase_made_while_the_node_is_down_is_accepted_and_minted_later(network: Network, till: Till) -> None:
     before, held = network.pid("chain"), till.holds()
     network.kill("chain")

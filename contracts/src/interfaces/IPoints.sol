@@ -178,20 +178,21 @@ interface IPoints is IERC20Metadata, ISigned {
 
     /// @notice Takes back what a refunded purchase had granted, as far as the holder still has it. By the owner or the
     /// issuer: as the caller with an empty signature, or by a signature over `Clawback`.
+    /// What it granted, and to whom, is what `mint` paid out: no key, stolen or not, takes back what was never granted.
     /// @param batch one of the last 4,096: the refund window
     /// @param index the entry's place in the batch, from 0
-    /// @param amount what the receipt granted
-    /// @param proof the siblings from the receipt's leaf up to the batch's root
+    /// @param purchase the receipt's commitment to the purchase
     /// @param taken base units of this receipt that are taken back in all, those of earlier calls included: more than
-    /// before, at most `amount`. A call that is repeated is therefore refused.
+    /// before, at most what it granted. A call that is repeated is therefore refused.
+    /// @param entries the batch's, as they were minted
+    /// @param proof the siblings from the receipt's leaf up to the batch's root
     function clawback(
         uint32 batch,
         uint32 index,
-        address holder,
-        uint96 amount,
         bytes32 purchase,
-        bytes32[] calldata proof,
         uint96 taken,
+        bytes calldata entries,
+        bytes32[] calldata proof,
         bytes calldata signature
     ) external;
 
@@ -236,11 +237,8 @@ interface IPoints is IERC20Metadata, ISigned {
         external
         view
         returns (uint96 supplyCap, uint96 entryCap, uint96 bucket, uint96 refill, uint40 effective);
-    /// @notice Base units of a receipt that were taken back.
-    function refunded(uint32 batch, uint32 index, address holder, uint96 amount, bytes32 purchase)
-        external
-        view
-        returns (uint96);
+    /// @notice Base units that were taken back of what the receipt at a place granted.
+    function refunded(uint32 batch, uint32 index) external view returns (uint96);
     /// @notice Where the points of a holder will go, and from when; zeros if nobody is recovering them.
     function recoveryOf(address holder) external view returns (address to, uint40 due);
     /// @notice Whether an intent of `holder` with `nonce` could still take effect.

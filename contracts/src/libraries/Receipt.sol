@@ -5,12 +5,12 @@ import {EfficientHashLib} from "solady/src/utils/EfficientHashLib.sol";
 
 /// @title What a batch commits to: the Merkle tree of its receipts
 /// @notice `contracts/receipts.py` draws the same tree and proves it. Leaves are tagged and hashed twice, inner nodes
-/// hash 64 bytes, so neither passes for the other; and the depth is part of the commitment, so that nothing but a leaf
-/// is at a leaf's place.
+/// hash 64 bytes, so neither passes for the other; and the number of entries, which the commitment binds, says how deep
+/// the tree is, so that nothing but a leaf is at a leaf's place.
 library Receipt {
-    /// @notice What is kept of a batch: its number, its tree's root, and the tree's depth.
-    function commitment(uint256 batch, bytes32 root, uint256 depth) internal pure returns (bytes32) {
-        return EfficientHashLib.hash(bytes32(batch), root, bytes32(depth));
+    /// @notice What is kept of a batch: its number, its tree's root, and what was minted.
+    function commitment(uint256 batch, bytes32 root, bytes32 entriesHash) internal pure returns (bytes32) {
+        return EfficientHashLib.hash(bytes32(batch), root, entriesHash);
     }
 
     /// @notice The depth of a tree of `count` leaves: ceil(log2(count)).
