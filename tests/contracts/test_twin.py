@@ -30,7 +30,9 @@ from tests.contracts.twin.opening import CALLED, EVERYBODY, NAMES, created, open
 from tests.contracts.twin.points import Account, Points
 from tests.contracts.twin.steps import Steps
 
-STEPS = int(os.environ.get("STEPS", "3000"))
+ENOUGH = 3_000
+"""Acts of which every kind is accepted some time: each is, about ten times or more."""
+STEPS = int(os.environ.get("STEPS", ENOUGH))
 LENGTH = 100
 """Acts of one sequence."""
 SEED = os.environ.get("SEED") or secrets.token_hex(4)
@@ -152,6 +154,8 @@ def test_the_contracts_do_what_their_twin_does(arena: Arena) -> None:
     print(f"{sum(arena.seen.values())} acts, {sum(arena.seen[what] for what in done)} of them accepted")  # noqa: T201
     for what, times in sorted(arena.seen.items()):
         print(f"{times:6} {what}")  # noqa: T201
+    if STEPS >= ENOUGH:
+        assert done == {draw.__name__ for draw in Steps(arena.start, SEED).kinds}
 
 
 def _lives_a_day_more(token: Points, account: Account) -> bool:

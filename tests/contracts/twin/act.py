@@ -17,11 +17,13 @@ SIGNED = {
     "mint", "send", "redeem", "cancel", "clawback", "set_limits", "extend_life", "recover",
     "swap", "give", "set_quote", "set_partner", "withdraw", "set_payout", "set_match",
 }  # fmt: skip
+GENUINE, FORGED_ENTRIES, FORGED_PROOF = "the batch", "more than was minted", "another proof"
 
 
 @dataclass(frozen=True, slots=True)
 class Act:
-    """`arguments` are the function's own, but for what follows from others: a batch's hashes, a proof, the signature.
+    """`arguments` are the function's own, but for what follows from others: a batch's hashes, the signature. `shows` says
+    of a clawback's entries and proof whether they are genuine.
 
     `signer` signs exactly this act; without one the signature is empty. `short` is the packed form.
     """
@@ -44,6 +46,8 @@ class Act:
         arguments = dict(self.arguments)
         if self.name == "mint":
             arguments |= self._batch(chain_id)
+        if self.name == "clawback":
+            arguments["proves"] = arguments.pop("shows") == GENUINE
         return network.perform(
             self.contract,
             self.name,
@@ -61,7 +65,8 @@ class Act:
             arguments |= {"receipts_root": self._batch(chain_id)["receipts_root"], "entries": self._entries()}
             del arguments["purchases"]
         if self.name == "clawback":
-            arguments["proof"] = self._proof(network, chain_id) if arguments.pop("proves") else [bytes(32)]
+            arguments |= self._proof(network, chain_id)
+            del arguments["shows"]
         if self.name in SIGNED:
             digest = self._digest(network, chain_id)
             arguments["signature"] = b"" if self.signer is None else self.signer.sign(digest)
@@ -94,11 +99,17 @@ class Act:
         root = receipts.root(leaves) if leaves else bytes(32)
         return {"receipts_root": root, "entries_hash": keccak(self._entries())}
 
-    def _proof(self, network: Network, chain_id: int) -> list[bytes]:
+    def _proof(self, network: Network, chain_id: int) -> dict[str, Any]:
+        """What is shown of a batch to take points back."""
         batch, index = self.arguments["batch"], self.arguments["index"]
         kept = network.tokens[self.contract].receipts
         made = [kept[batch, place] for place in range(sum(number == batch for number, _ in kept))]
-        return receipts.proof(self._leaves(chain_id, batch, made), index) if index < len(made) else []
+        if self.arguments["shows"] == FORGED_ENTRIES:
+            made = [(holder, amount + 1, purchase) for holder, amount, purchase in made]
+        proof = receipts.proof(self._leaves(chain_id, batch, made), index) if index < len(made) else []
+        if self.arguments["shows"] == FORGED_PROOF:
+            proof = [*proof[1:], bytes(32)]
+        return {"entries": receipts.pack_entries((holder, amount) for holder, amount, _ in made), "proof": proof}
 
     def _digest(self, network: Network, chain_id: int) -> bytes:
         own = dict(self.arguments)

@@ -91,6 +91,9 @@ def _views_of_token(token: Points) -> Iterator[View]:
         yield f"balance {who}", at, bindings.points_balance_of(account=holder), (token.balance_of(holder),)
         to, due = token.recovery_of(holder)
         yield f"recovery {who}", at, bindings.points_recovery_of(holder=holder), (int.from_bytes(to), due)
+    for (batch, index), taken in token.taken.items():
+        question = bindings.points_refunded(batch=batch, index=index)
+        yield f"refunded {batch}/{index} of {name}", at, question, (taken,)
     for (holder, spender), allowed in token.allowances.items():
         question = bindings.points_allowance(holder=holder, spender=spender)
         yield f"allowance {holder.hex()} {spender.hex()} in {name}", at, question, (allowed,)

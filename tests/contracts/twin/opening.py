@@ -86,7 +86,7 @@ def opening(network: Network) -> list[Act]:
     do(at, "set_match", caller=BANK.address, number=1, ratio=5_000, pool=2_000, until=until, nonce=0)
     for token, issuer in zip(tokens, ISSUERS, strict=True):
         entries = tuple((holder.address, 10_000 * place) for place, holder in enumerate(HOLDERS, start=1))
-        purchases = tuple(bytes([place]) * 32 for place in range(len(entries)))
+        purchases = tuple(bytes([place]) * 32 for place in range(1, len(entries) + 1))
         act = {"batch": 1, "entries": entries, "purchases": purchases}
         acts.append(Act(START + len(acts), operator, token, "mint", act, issuer))
     return acts

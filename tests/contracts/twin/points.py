@@ -253,24 +253,15 @@ class Points:
         self.paused_until = ended_pause(self.paused_until, self.journal.now)
         self.emit(PauseSet(self.paused_until))
 
-    def clawback(
-        self,
-        *,
-        batch: int,
-        index: int,
-        holder: bytes,
-        amount: int,
-        purchase: bytes,
-        proves: bool,
-        taken: int,
-    ) -> None:
-        """`proves`: whether the proof is that of this place in the batch's tree."""
+    def clawback(self, *, batch: int, index: int, purchase: bytes, taken: int, proves: bool) -> None:
+        """`proves`: whether the entries are the batch's, and the proof that of this place in its tree."""
         if self.journal.signer is None and self.journal.caller not in (self.owner, self.issuer):
             refuse("InvalidSignature", signer=self.owner)
         if self.journal.signer is not None and self.journal.signer not in (self.owner, self.issuer):
             refuse("InvalidSignature", signer=self.issuer)
         is_kept = self.next_batch - batch <= REFUND_WINDOW
-        if not (proves and is_kept and self.receipts.get((batch, index)) == (holder, amount, purchase)):
+        holder, amount, granted_for = self.receipts.get((batch, index), (NOBODY, 0, b""))
+        if not (proves and is_kept and purchase == granted_for):
             refuse("UnknownReceipt", batch=batch, index=index)
         before = self.taken.get((batch, index), 0)
         if not before < taken <= amount:
