@@ -22,8 +22,8 @@ GENUINE, FORGED_ENTRIES, FORGED_PROOF = "the batch", "more than was minted", "an
 
 @dataclass(frozen=True, slots=True)
 class Act:
-    """`arguments` are the function's own, but for what follows from others: a batch's hashes, the signature. `shows` says
-    of a clawback's entries and proof whether they are genuine.
+    """`arguments` are the function's own, but for what follows from others: a batch's hashes, the signature. `shows`
+    says of a clawback's entries and proof whether they are genuine.
 
     `signer` signs exactly this act; without one the signature is empty. `short` is the packed form.
     """
