@@ -20,7 +20,8 @@ ISSUERS = [person(f"{name} issuer") for name in NAMES]
 EVERYBODY = [*HOLDERS, *CHARITIES, GUARDIAN, BANK, FEES, *OWNERS, *ISSUERS]
 CALLED = ["Anna", "Bert", "Carl", "Dora", "School", "Shelter", "Guardian", "Bank", "Fees"]
 CALLED += [*(f"{name}'s owner" for name in NAMES), *(f"{name}'s issuer" for name in NAMES)]
-WEALTH = 10**9
+WEALTH = 2**98
+"""The operator's, in settlement base units: enough for a margin that cannot be counted."""
 START = 2_000_000_000
 """When the first act takes place, whatever the clock says: a seed repeats a run on any day."""
 

@@ -148,7 +148,7 @@ class Steps:
         token = self.token()
         cap = min(token.limits.entry_cap, 10 * token.limits.bucket)
         entries = []
-        for _ in range(self.random.choice((1, 1, 2, 3, 5))):
+        for _ in range(self.random.choice([1, 1, 2, 3, 5] * 6 + [0])):
             to = self.random.choice([one.address for one in HOLDERS] * 6 + [self.owner_of(token).address, NOBODY])
             entries.append((to, self.around(self.random.choice([min(cap, 20_000)] * 8 + [cap, token.available()]))))
         batch = self.random.choice([token.next_batch] * 25 + [token.next_batch - 1, token.next_batch + 1])
@@ -285,12 +285,10 @@ class Steps:
 
     def deposit(self) -> Drawn:
         account = self.random.choice([*self.tokens, self.anybody(), self.anybody(), NOBODY])
-        amount = self.random.choice([self.around(10**5)] * 9 + [MOST])
-        (caller,) = (wallet for wallet in [min(self.network.exchange.wallets, key=self.first)])
-        return self.network.exchange.address, {"account": account, "amount": amount}, caller, None
-
-    def first(self, wallet: bytes) -> int:
-        return list(self.network.exchange.wallets).index(wallet)
+        room = MOST - self.network.exchange.member(account).margin
+        amount = self.random.choice([self.around(10**5)] * 30 + [room, room + 1, MOST])
+        depositor = next(iter(self.network.exchange.wallets))  # the operator: nobody else lets the exchange pull
+        return self.network.exchange.address, {"account": account, "amount": min(MOST, amount)}, depositor, None
 
     def withdraw(self) -> Drawn:
         exchange = self.network.exchange
