@@ -7,12 +7,12 @@ STAMP := .make
 # In contracts/, by the shell: the program for this platform, from npm.
 FORGE := node_modules/@foundry-rs/forge-*/bin/forge
 
-.PHONY: up test check bench fuzz kills clean install lock artifacts format gas
+.PHONY: up test check bench fuzz kills twin clean install lock artifacts format gas
 
 up: install  ## PostgreSQL, a chain, contracts, sample merchants, a week of purchases, the gateway on 127.0.0.1:8000
 	@$(BIN)/points up
 
-test: $(STAMP)/dev $(STAMP)/node  ## every test, on a real database and a real node
+test: $(STAMP)/dev $(STAMP)/node $(STAMP)/browser  ## every test, on a real database, a real node and a real browser
 	@$(BIN)/python -m contracts.compile --check
 	@grep '^seed' contracts/foundry.toml
 	@cd contracts && FOUNDRY_PROFILE=tests $(FORGE) test
@@ -39,6 +39,9 @@ fuzz: $(STAMP)/dev $(STAMP)/node  ## random lives of the network: CALLS in runs 
 
 kills: $(STAMP)/dev $(STAMP)/node  ## the long form of the kill test: WEEKS of purchases under KILLS times kill -9
 	@WEEKS=$(or $(WEEKS),20) KILLS=$(or $(KILLS),40) $(BIN)/pytest -q -s tests/system -k "first_week or kills"
+
+twin: $(STAMP)/dev $(STAMP)/node  ## the long form of the comparison of the contracts with their plain twin: STEPS acts
+	@STEPS=$(or $(STEPS),100000) SEED=$(SEED) $(BIN)/pytest -q -s tests/contracts/test_twin.py -k twin_does
 
 format: $(STAMP)/dev
 	$(BIN)/ruff check --fix .
@@ -75,6 +78,11 @@ $(STAMP)/dev: requirements/dev.txt $(STAMP)/run
 $(STAMP)/node: contracts/package.json contracts/package-lock.json | $(STAMP)/run
 	@echo "Installing the chain's tools (anvil, solc) ..."
 	@$(BIN)/python -m scripts.node install
+	@mkdir -p $(STAMP) && touch $@
+
+$(STAMP)/browser: | $(STAMP)/run
+	@echo "Looking for Chromium and its driver ..."
+	@$(BIN)/python -m scripts.browser install
 	@mkdir -p $(STAMP) && touch $@
 
 $(STAMP)/peers: contracts/package.json contracts/package-lock.json | $(STAMP)/node
