@@ -22,6 +22,7 @@ from contracts import deployment
 from contracts.deployment import Deployment
 from exchange import tables
 from exchange.app import create_app
+from exchange.database import create_schema
 from exchange.settings import Settings
 from indexer import tables as mirror_tables
 
@@ -199,11 +200,14 @@ def sale(**more: Any) -> dict[str, Any]:
 
 
 def create_tables(url: str) -> None:
+    create_schema(url)
     engine = sqlalchemy.create_engine(url.replace("postgresql://", "postgresql+psycopg://"))
     with engine.begin() as connection:
-        for metadata in (tables.metadata, mirror_tables.metadata):
-            connection.execute(sqlalchemy.schema.CreateSchema(str(metadata.schema), if_not_exists=True))
-            metadata.create_all(connection)
+        metadata = mirror_tables.metadata
+        connection.execute(sqlalchemy.schema.CreateSchema(str(metadata.schema), if_not_exists=True))
+        metadata.create_all(connection)
+        for grant in mirror_tables.READABLE:
+            connection.execute(sqlalchemy.text(grant))
         connection.execute(
             sqlalchemy.insert(tables.signer), {"address": LANE, "role": "operator", "key": b"sealed", "next_nonce": 0}
         )

@@ -20,7 +20,7 @@ from exchange.settings import Settings
 CATALOGUE = """
 select 'column' as kind, table_name || '.' || column_name as name,
        concat_ws(' ', data_type, is_nullable, column_default, numeric_precision, is_identity) as meaning
-from information_schema.columns where table_schema = 'exchange' and table_name <> 'revision'
+from information_schema.columns where table_schema = 'exchange' and table_name not in ('revision', 'programme')
 union all
 select 'constraint', conrelid::regclass || '.' || conname, pg_get_constraintdef(oid)
 from pg_constraint where connamespace = 'exchange'::regnamespace and conrelid::regclass::text <> 'exchange.revision'
