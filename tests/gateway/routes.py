@@ -50,7 +50,7 @@ def routes(app: FastAPI) -> list[Route]:
         if getattr(route, "path", None) in DESCRIPTION:
             continue
         assert isinstance(route, APIRoute), f"{route} is no route of ours"
-        found += [Route(method, route.path, tuple(_policies(route.dependant))) for method in sorted(route.methods)]
+        found += [Route(method, route.path, tuple(_policies(route.dependant))) for method in sorted(route.methods or ())]
     return found
 
 

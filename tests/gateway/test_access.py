@@ -25,7 +25,7 @@ def prefix(headers: dict[str, str]) -> str:
 async def call(client: Client, route: Route, headers: dict[str, str] | None) -> httpx2.Response:
     """A request that gets as far as its authority lets it: there is nothing in it."""
     sent = {"idempotency-key": "k", **(headers or {})}
-    body = {"json": {}} if route.method in ("POST", "PUT") else {}
+    body: dict[str, Any] = {"json": {}} if route.method in ("POST", "PUT") else {}
     return await client.http.request(route.method, route.url(), headers=sent, **body)
 
 
@@ -114,6 +114,7 @@ async def test_a_key_gives_no_scope_that_it_lacks_and_no_longer_life(client: Cli
     path = f"/v1/merchants/{shop.id}/keys"
     maker = await client.key(shop, scopes=["keys:write", "purchases:read"], expires_in=3_600)
     with Unchanged(client):
+        wanted: dict[str, Any]
         for wanted in ({"preset": "all"}, {"scopes": ["purchases:read", "purchases:write"]}, {"preset": "till"}):
             refused(await client.http.post(path, json=wanted, headers=maker), 403, "forbidden")
         longer = {"scopes": ["purchases:read"], "expires_in": 3_700}
