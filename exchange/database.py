@@ -21,7 +21,7 @@ from typing import Any, Final, Literal
 from uuid import UUID
 
 import psycopg
-from psycopg import AsyncCursor, sql
+from psycopg import AsyncCursor
 from psycopg.rows import DictRow, dict_row
 from psycopg_pool import AsyncConnectionPool
 
@@ -53,11 +53,11 @@ class UnsafeLogin(Exception):
 class Connection(psycopg.AsyncConnection[DictRow]):
     """Brings the tenant with the first statement after `on_behalf_of`."""
 
-    _due: sql.Composed | None = None
+    _due: bytes | None = None
 
     def on_behalf_of(self, merchant: UUID | None) -> None:
         """Says whose rows the following statements are about. None: the connection's role says it all."""
-        self._due = None if merchant is None else sql.SQL("set points.tenant = {}").format(str(merchant))
+        self._due = None if merchant is None else f"set points.tenant = '{merchant}'".encode()
 
     async def execute(self, *arguments: Any, **options: Any) -> AsyncCursor[DictRow]:
         due, self._due = self._due, None
@@ -65,7 +65,7 @@ class Connection(psycopg.AsyncConnection[DictRow]):
             return await super().execute(*arguments, **options)
         try:
             async with self.pipeline():
-                await super().execute(due)
+                await super().execute(due, prepare=False)
                 return await super().execute(*arguments, **options)
         except BaseException:
             self._due = due  # both were undone together
@@ -194,8 +194,12 @@ def _translated() -> Iterator[None]:
         yield
     except psycopg.errors.LockNotAvailable as error:
         raise RequestInFlight("Another request holds what this one needs.") from error
-    except (psycopg.errors.UndefinedTable, psycopg.errors.InvalidSchemaName) as error:
-        if "mirror." not in str(error):
+    except (
+        psycopg.errors.UndefinedTable,
+        psycopg.errors.InvalidSchemaName,
+        psycopg.errors.InsufficientPrivilege,
+    ) as error:
+        if "mirror." not in str(error) and "schema mirror" not in str(error):
             raise
         raise MirrorUnavailable("The tables of the mirror do not exist at this moment.") from error
     except psycopg.OperationalError as error:

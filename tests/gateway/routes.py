@@ -50,7 +50,9 @@ def routes(app: FastAPI) -> list[Route]:
         if getattr(route, "path", None) in DESCRIPTION:
             continue
         assert isinstance(route, APIRoute), f"{route} is no route of ours"
-        found += [Route(method, route.path, tuple(_policies(route.dependant))) for method in sorted(route.methods or ())]
+        found += [
+            Route(method, route.path, tuple(_policies(route.dependant))) for method in sorted(route.methods or ())
+        ]
     return found
 
 
