@@ -17,6 +17,7 @@ from exchange.api import (
     health,
     holds,
     intents,
+    keys,
     margin,
     merchants,
     openings,
@@ -27,8 +28,9 @@ from exchange.api import (
     webhooks,
 )
 from exchange.api.bounds import Bounded
-from exchange.database import connect
+from exchange.database import connect, refuse_unsafe_login
 from exchange.gateway import Gateway
+from exchange.limits import make_limits
 from exchange.metrics import Measured, Metrics
 from exchange.settings import Settings
 from exchange.streams import Streams
@@ -47,12 +49,14 @@ def create_app(settings: Settings, *, clock: Callable[[], float] = time.time) ->
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        await refuse_unsafe_login(settings)
         database = connect(settings)
         app.state.gateway = Gateway(
             settings=settings,
             database=database,
             deployment=deployment.load(settings.deployment),
             metrics=metrics,
+            limits=make_limits(settings),
             clock=clock,
             streams=Streams(),
         )
@@ -66,8 +70,9 @@ def create_app(settings: Settings, *, clock: Callable[[], float] = time.time) ->
     # The bulk route of custodial acts comes before the routes of one customer, which would take "intents" for an id.
     for router in (
         purchases.router, refunds.router, openings.router, custody.router, customers.router, customers.holders,
-        intents.router, intents.quotes, merchants.router, merchants.programmes, charities.router, charities.campaigns,
-        holds.router, webhooks.router, statements.router, expiry.router, margin.router, health.router,
+        intents.router, intents.quotes, merchants.router, merchants.programmes, keys.router, keys.own,
+        charities.router, charities.campaigns, holds.router, webhooks.router, statements.router, expiry.router,
+        margin.router, health.router,
     ):  # fmt: skip
         app.include_router(router)
     problems.install(app, metrics)

@@ -20,7 +20,31 @@ from exchange.webhooks.sending import shown
 MOST: Final = 10
 """Endpoints of a merchant."""
 
-_LIST: Final = "select * from exchange.webhook_endpoint where merchant_id = %s order by id"
+_SHOWN: Final = "id, url, events, failing_since, disabled, created_at"
+"""Not the secret, which this role cannot read."""
+
+_LIST: Final = f"""
+select {_SHOWN} from exchange.webhook_endpoint where merchant_id = %s and removed_at is null order by id
+"""  # noqa: S608 - of constants
+
+_INSERT: Final = f"""
+insert into exchange.webhook_endpoint (merchant_id, id, url, events, secret)
+values (%s, %s, %s, %s, %s) returning {_SHOWN}
+"""  # noqa: S608 - of constants
+
+_FIND: Final = f"""
+select {_SHOWN} from exchange.webhook_endpoint where merchant_id = %s and id = %s and removed_at is null
+"""  # noqa: S608 - of constants
+
+_REMOVE: Final = """
+update exchange.webhook_endpoint set removed_at = now()
+where merchant_id = %s and id = %s and removed_at is null returning id
+"""
+
+_ENABLE: Final = f"""
+update exchange.webhook_endpoint set disabled = null, failing_since = null
+where merchant_id = %s and id = %s and removed_at is null returning {_SHOWN}
+"""  # noqa: S608 - of constants
 
 # The newest first; an event's own id is as good a cursor as any, for its time is looked up.
 _DELIVERIES: Final = """
@@ -42,14 +66,13 @@ async def add(gateway: Gateway, merchant: Merchant, *, url: str, events: Sequenc
     destination.checked(url, development=settings.environment == "development", loopback=settings.webhook_loopback)
     id, secret = uuid7(), secrets.token_bytes(32)
     sealed = vault.seal(gateway.master, secret, purpose=f"webhook:{id}")
-    async with gateway.database.transaction() as sql:
-        await sql.execute("select 1 from exchange.merchant where id = %s for no key update", (merchant.id,))
+    async with gateway.database.transaction(merchant.id) as sql:
+        await sql.execute("select pg_advisory_xact_lock(hashtextextended(%s, 3))", (str(merchant.id),))
         if len(await rows(sql, _LIST, merchant.id)) >= MOST:
             raise TooManyWebhooks(f"The merchant has {MOST} endpoints.")
         row = await one(
             sql,
-            "insert into exchange.webhook_endpoint (merchant_id, id, url, events, secret)"
-            " values (%s, %s, %s, %s, %s) returning *",
+            _INSERT,
             merchant.id,
             id,
             url,
@@ -67,23 +90,17 @@ async def every(sql: Connection, merchant: Merchant) -> list[dict[str, Any]]:
 
 async def find(sql: Connection, merchant: Merchant, id: UUID) -> dict[str, Any]:
     """Raises `WebhookNotFound`."""
-    row = await one(sql, "select * from exchange.webhook_endpoint where merchant_id = %s and id = %s", merchant.id, id)
-    return _answer(_found(row, id))
+    return _answer(_found(await one(sql, _FIND, merchant.id, id), id))
 
 
 async def remove(sql: Connection, merchant: Merchant, id: UUID) -> None:
-    """With its deliveries. Raises `WebhookNotFound`."""
-    query = "delete from exchange.webhook_endpoint where merchant_id = %s and id = %s returning *"
-    _found(await one(sql, query, merchant.id, id), id)
+    """Nothing is sent to it any more. Raises `WebhookNotFound`."""
+    _found(await one(sql, _REMOVE, merchant.id, id), id)
 
 
 async def enable(sql: Connection, merchant: Merchant, id: UUID) -> dict[str, Any]:
     """What waited for it goes out now. Raises `WebhookNotFound`."""
-    query = (
-        "update exchange.webhook_endpoint set disabled = null, failing_since = null"
-        " where merchant_id = %s and id = %s returning *"
-    )
-    row = _found(await one(sql, query, merchant.id, id), id)
+    row = _found(await one(sql, _ENABLE, merchant.id, id), id)
     await sql.execute(
         "update exchange.webhook_delivery set next_at = now(), tries = 0"
         " where merchant_id = %s and endpoint_id = %s and delivered_at is null",
@@ -109,6 +126,7 @@ async def deliveries(
 
 async def redeliver(sql: Connection, merchant: Merchant, id: UUID, event: UUID) -> None:
     """Sends one event again, at once, whether it was delivered or not. Raises `WebhookNotFound`."""
+    await find(sql, merchant, id)
     row = await one(
         sql,
         "update exchange.webhook_delivery set delivered_at = null, next_at = now(), tries = 0"

@@ -69,7 +69,7 @@ _BALANCES: Final = f"""
 select b.programme, b.amount, p.name, p.symbol, m.slug, expiry.at
 from mirror.balance b
 join mirror.programme p on p.address = b.programme
-left join exchange.merchant m on m.programme = b.programme
+left join exchange.programme m on m.programme = b.programme
 {life_of("b")}
 where b.holder = %(holder)s and b.amount > 0 and not expiry.passed
 order by p.name, b.programme

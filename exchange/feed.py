@@ -63,13 +63,13 @@ async def events(gateway: Gateway, holder: bytes, *, after: Position | None) -> 
     once it has begun, a stream waits for the database instead."""
     with gateway.streams.feed(holder):
         ends = time.monotonic() + LONGEST
-        async with gateway.database.transaction() as sql:
+        async with gateway.database.transaction("public") as sql:
             at, begun = await _begin(sql, after)
         yield b"retry: 2000\n\n" + begun
         beat, tip = time.monotonic(), b""
         while time.monotonic() < ends:
             try:
-                async with gateway.database.transaction() as sql:
+                async with gateway.database.transaction("public") as sql:
                     found, at, tip, more = await _more(sql, holder, at, tip)
             except (DatabaseUnavailable, MirrorUnavailable):
                 found, more = [], False

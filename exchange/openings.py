@@ -73,7 +73,7 @@ async def accept(
     """`results` in the order of the items. With `enrol`, unknown members become custodial customers."""
     for _ in range(ATTEMPTS):
         try:
-            async with gateway.database.transaction() as sql:
+            async with gateway.database.transaction(merchant.id) as sql:
                 return await _accept(gateway, sql, merchant, items, enrol=enrol, dry_run=dry_run)
         except psycopg.errors.UniqueViolation:
             continue  # the same references at the same time

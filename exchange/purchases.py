@@ -12,6 +12,7 @@ from uuid import UUID
 
 import msgspec
 import psycopg
+import structlog
 from psycopg.rows import DictRow
 
 from contracts.signatures import signer
@@ -62,9 +63,10 @@ def promise(gateway: Gateway, merchant: Merchant) -> Promise:
 async def accept(gateway: Gateway, merchant: Merchant, *, key: str, fingerprint: bytes, report: Report) -> bytes:
     """The JSON answer, byte for byte the same for every repetition."""
     for _ in range(ATTEMPTS):
-        async with gateway.database.reading() as sql:
+        async with gateway.database.reading(merchant.id) as sql:
             row = await _attempt(gateway, merchant, sql, key=key, fingerprint=fingerprint, report=report)
         if row is not None:
+            structlog.contextvars.bind_contextvars(purchase=str(row["id"]))
             return msgspec.json.encode(purchase.answer(row, merchant, gateway.deployment.chain_id))
     raise RequestInFlight("The same reference and the same key are being used by several requests at once.")
 

@@ -14,7 +14,7 @@ from datetime import UTC, date, datetime
 from typing import Any, Final
 
 from exchange import history
-from exchange.database import Connection, one
+from exchange.database import Connection, Tenant, one
 from exchange.errors import InvalidPeriod
 from exchange.gateway import Gateway
 from exchange.hexes import checksum, hexed
@@ -55,7 +55,7 @@ select v.kind, v.partner, p.slug, count(*) as count, sum(v.points) as points, su
        coalesce(-sum(v.delta) filter (where v.delta < 0), 0) as paid
 from ({_MOVED}) v
 left join lateral (
-    select slug from exchange.merchant where programme = v.partner
+    select slug from exchange.programme where programme = v.partner
     union all select slug from exchange.charity where address = v.partner limit 1
 ) p on true
 group by v.kind, v.partner, p.slug order by v.kind, p.slug, v.partner
@@ -135,13 +135,15 @@ def _line(row: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-async def movements(gateway: Gateway, merchant: Merchant, period: Period) -> AsyncIterator[dict[str, Any]]:
+async def movements(
+    gateway: Gateway, tenant: Tenant, merchant: Merchant, period: Period
+) -> AsyncIterator[dict[str, Any]]:
     """Every movement in the chain's order, with the margin after it; however many there are, a page at a time.
 
     Raises `TooManyStreams`. The stream breaks off if nobody reads it for a minute.
     """
     with gateway.streams.statement():
-        async with gateway.database.transaction() as sql:
+        async with gateway.database.transaction(tenant) as sql:
             await sql.execute("set transaction isolation level repeatable read read only")
             await sql.execute(f"set local idle_in_transaction_session_timeout = {PATIENCE * 1000}")
             wanted = {"account": merchant.programme, **period.seconds}

@@ -8,6 +8,7 @@ import os
 import sys
 from pathlib import Path
 from typing import Annotated
+from uuid import UUID
 
 import structlog
 import typer
@@ -62,6 +63,14 @@ def deploy(data: Data = environment.DEFAULT_DATA) -> None:
 
 
 @app.command()
+def migrate(data: Data = environment.DEFAULT_DATA) -> None:
+    """Bring schema `exchange` at POINTS_DATABASE_URL, by its owner's login, to the newest revision."""
+    from exchange.database import create_schema
+
+    create_schema(_settings(data)["POINTS_DATABASE_URL"])
+
+
+@app.command()
 def serve(data: Data = environment.DEFAULT_DATA) -> None:
     """Run the gateway."""
     _become(data, "exchange")
@@ -91,6 +100,17 @@ def status(data: Data = environment.DEFAULT_DATA) -> None:
     from scripts.status import show
 
     raise typer.Exit(0 if asyncio.run(show(_settings(data), console)) else 1)
+
+
+@app.command()
+def trace(
+    id: Annotated[UUID, typer.Argument(help="Of a purchase, a refund or an intent, as the gateway answered it.")],
+    data: Data = environment.DEFAULT_DATA,
+) -> None:
+    """Follow one purchase, refund or intent from its request to its block."""
+    from scripts import trace
+
+    asyncio.run(trace.show(_settings(data), id, console))
 
 
 @app.command()

@@ -9,9 +9,10 @@ from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
 
 from exchange import errors, expiry, merchants
-from exchange.api.access import Anyone, InGateway
+from exchange.api.access import InGateway, requires
 from exchange.api.forms import AsOf
 from exchange.api.problems import documented
+from exchange.auth import Caller
 
 router = APIRouter(prefix="/v1/merchants/{id}/expiring", tags=["expiry"])
 
@@ -44,14 +45,14 @@ class ExpiringOut(BaseModel):
 )  # fmt: skip
 async def expiring(
     gateway: InGateway,
-    who: Anyone,
+    who: Annotated[Caller, requires(merchant="customers:read")],
     id: UUID,
     days: Annotated[int, Query(ge=1, le=3_650)] = 30,
     after: Annotated[str | None, Query(description="`next` of the page before.")] = None,
 ) -> dict[str, Any]:
     """By the chain's rule as far as the mirror can tell: an `approve`, which moves no points, prolongs a life unseen,
     and a `transferFrom` by somebody else looks like an act of the holder. Custodial customers do neither."""
-    async with gateway.database.reading() as sql:
+    async with gateway.database.reading(who.tenant) as sql:
         merchant = await merchants.allowed(sql, who, id)
-    async with gateway.database.transaction() as sql:
+    async with gateway.database.transaction(who.tenant) as sql:
         return await expiry.expiring(sql, merchant, now=gateway.now(), days=days, after=after)

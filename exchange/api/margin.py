@@ -9,14 +9,17 @@ from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
 
 from exchange import errors, merchants, points, withdrawals
-from exchange.api.access import Anyone, Fingerprint, InGateway, NeededKey
+from exchange.api.access import Fingerprint, InGateway, NeededKey, requires
 from exchange.api.forms import Address, AsOf, Decimal
 from exchange.api.merchants import OwnSigned
 from exchange.api.problems import documented
+from exchange.auth import Caller
 from exchange.hexes import address
 from exchange.withdrawals import Wish
 
 router = APIRouter(prefix="/v1/merchants/{id}", tags=["margin"])
+
+Seeing = Annotated[Caller, requires(merchant="programme:read", operator="programme:read")]
 
 
 class WithdrawalIn(OwnSigned):
@@ -71,10 +74,10 @@ _ACCESS = (errors.Unauthenticated, errors.MerchantNotFound)
     responses=documented(*_ACCESS, errors.ProgrammeNotFound, errors.MirrorUnavailable),
     summary="The margin, and what is being taken out of it",
 )
-async def margin(gateway: InGateway, who: Anyone, id: UUID) -> dict[str, Any]:
-    async with gateway.database.reading() as sql:
+async def margin(gateway: InGateway, who: Seeing, id: UUID) -> dict[str, Any]:
+    async with gateway.database.reading(who.tenant) as sql:
         merchant = await merchants.allowed(sql, who, id)
-    async with gateway.database.transaction() as sql:
+    async with gateway.database.transaction(who.tenant) as sql:
         return await withdrawals.status(sql, merchant)
 
 
@@ -85,11 +88,11 @@ async def margin(gateway: InGateway, who: Anyone, id: UUID) -> dict[str, Any]:
     summary="How to top the margin up from an account of your own",
 )
 async def instructions(
-    gateway: InGateway, who: Anyone, id: UUID, amount: Annotated[str, Query(max_length=80, examples=["1000.00"])]
+    gateway: InGateway, who: Seeing, id: UUID, amount: Annotated[str, Query(max_length=80, examples=["1000.00"])]
 ) -> dict[str, Any]:
     """Two transactions, to be sent in this order by whoever holds the settlement tokens."""
     wanted = points.settlement(amount, name="amount")
-    async with gateway.database.reading() as sql:
+    async with gateway.database.reading(who.tenant) as sql:
         return withdrawals.instructions(gateway, await merchants.allowed(sql, who, id), wanted)
 
 
@@ -105,11 +108,16 @@ async def instructions(
     summary="Announce a withdrawal of margin",
 )  # fmt: skip
 async def withdraw(
-    gateway: InGateway, who: Anyone, key: NeededKey, fingerprint: Fingerprint, id: UUID, body: WithdrawalIn
+    gateway: InGateway,
+    who: Annotated[Caller, requires(merchant="margin:withdraw")],
+    key: NeededKey,
+    fingerprint: Fingerprint,
+    id: UUID,
+    body: WithdrawalIn,
 ) -> dict[str, Any]:
     """It is paid by itself once the notice of seven days is over. A later announcement replaces it."""
     wish = Wish(address(body.to, name="to"), points.settlement(body.amount, name="amount"), body.own())
-    async with gateway.database.transaction() as sql:
+    async with gateway.database.transaction(who.tenant) as sql:
         merchant = await merchants.allowed(sql, who, id)
         return await withdrawals.announce(
             gateway, sql, merchant, scope=who.scope, key=key, fingerprint=fingerprint, wish=wish

@@ -9,11 +9,12 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError,
 from pydantic.config import JsonDict
 
 from exchange import errors, openings
-from exchange.api.access import AsMerchant, InGateway
+from exchange.api.access import InGateway, merchant_with
 from exchange.api.forms import Decimal, Form, Reference
 from exchange.api.problems import Problem, documented, from_validation
 from exchange.api.purchases import PurchaseOut
 from exchange.errors import ExchangeError
+from exchange.merchant import Merchant
 from exchange.openings import Opening
 
 router = APIRouter(prefix="/v1/opening-balances", tags=["opening balances"])
@@ -84,7 +85,9 @@ class OpeningsOut(BaseModel):
     ),
     summary="Bring opening balances along",
 )  # fmt: skip
-async def bring(gateway: InGateway, merchant: AsMerchant, body: OpeningsIn) -> dict[str, Any]:
+async def bring(
+    gateway: InGateway, merchant: Annotated[Merchant, merchant_with("openings:write")], body: OpeningsIn
+) -> dict[str, Any]:
     """Each becomes a signed receipt and is minted like a purchase. Safe to repeat without a key: a reference has its
     effect once, for ever."""
     return await openings.accept(gateway, merchant, items=body.items(), enrol=body.enrol, dry_run=body.dry_run)

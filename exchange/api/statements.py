@@ -15,12 +15,15 @@ from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, Field
 
 from exchange import errors, merchants, statements
-from exchange.api.access import Anyone, InGateway
+from exchange.api.access import InGateway, requires
 from exchange.api.forms import AsOf
 from exchange.api.problems import documented
+from exchange.auth import Caller
 from exchange.statements import Period
 
 router = APIRouter(prefix="/v1/merchants/{id}/statement", tags=["statements"])
+
+Seeing = Annotated[Caller, requires(merchant="programme:read", operator="programme:read", auditor="programme:read")]
 
 CSV = "text/csv; charset=utf-8"
 LINES = "application/x-ndjson"
@@ -67,13 +70,13 @@ _ANSWERS = documented(
 
 @router.get("", response_model=Statement, responses=_ANSWERS, summary="A period's statement, by partner")
 async def statement(
-    gateway: InGateway, who: Anyone, id: UUID, start: Start, end: End, format: Format = "json"
+    gateway: InGateway, who: Seeing, id: UUID, start: Start, end: End, format: Format = "json"
 ) -> Response | dict[str, Any]:
     """In CSV the first and last lines are the opening and the closing margin."""
     period = Period(start, end)
-    async with gateway.database.reading() as sql:
+    async with gateway.database.reading(who.tenant) as sql:
         merchant = await merchants.allowed(sql, who, id)
-    async with gateway.database.transaction() as sql:
+    async with gateway.database.transaction(who.tenant) as sql:
         made = await statements.summary(sql, merchant, period)
     if format == "json":
         return made
@@ -90,14 +93,14 @@ async def statement(
     summary="Every movement of the margin in a period",
 )
 async def movements(
-    gateway: InGateway, who: Anyone, id: UUID, start: Start, end: End, format: Format = "json"
+    gateway: InGateway, who: Seeing, id: UUID, start: Start, end: End, format: Format = "json"
 ) -> StreamingResponse:
     """In the chain's order, each with the margin after it; a line of JSON or of CSV each. The stream is of one moment
     and is given up if it is not read for a minute."""
     period = Period(start, end)
-    async with gateway.database.reading() as sql:
+    async with gateway.database.reading(who.tenant) as sql:
         merchant = await merchants.allowed(sql, who, id)
-    found = statements.movements(gateway, merchant, period)
+    found = statements.movements(gateway, who.tenant, merchant, period)
     first = [row async for row in _first(found)]  # whatever refuses, refuses before the answer begins
     if format == "csv":
         head = _rows(statements.EACH, first, header=True)

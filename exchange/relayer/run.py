@@ -30,6 +30,9 @@ from exchange.relayer.signers import Signer, ensure_signers, signers
 FIRST_WAIT, LONGEST_WAIT = 0.2, 5.0
 LOCK_WAIT = 1.0
 
+ROLE = "-c role=points_relayer"
+"""In PostgreSQL: what the relayer needs, and no customer, member or API key (revision 0011)."""
+
 
 @dataclass(frozen=True, slots=True)
 class Relayer:
@@ -89,7 +92,7 @@ async def _batching(relayer: Relayer, up: Up) -> None:
             await refund_everyone(connection, master=relayer.master, chain_id=relayer.chain.chain_id)
             up()
             relayer.metrics.batched.inc(batched)
-            relayer.metrics.queue.set(await store.queue_length(connection))
+            await _report(relayer, connection)
             # More than a batch came in meanwhile: there is no company to wait for.
             await asyncio.sleep(0 if batched > relayer.batch_size else relayer.linger)
 
@@ -100,6 +103,15 @@ async def _withdrawing(relayer: Relayer, up: Up) -> None:
             await withdrawing.complete_everyone(connection, relayer.rpc, exchange=relayer.exchange)
             up()
             await asyncio.sleep(withdrawing.TICK)
+
+
+async def _report(relayer: Relayer, connection: AsyncConnection) -> None:
+    backlog = await store.backlog(connection)
+    relayer.metrics.queue.set(backlog.calls)
+    relayer.metrics.queue_age.set(backlog.oldest_call)
+    relayer.metrics.promise_age.set(backlog.oldest_purchase)
+    for signer, paused in (await store.paused(connection)).items():
+        relayer.metrics.paused.labels(signer.hex()).set(paused)
 
 
 async def _lane(relayer: Relayer, signer: Signer, bundles: bool, up: Up) -> None:
@@ -125,7 +137,11 @@ async def _locked(connection: AsyncConnection, address: bytes) -> bool:
 
 async def _connect(relayer: Relayer, name: str) -> AsyncConnection:
     return await AsyncConnection.connect(
-        relayer.database_url, autocommit=True, connect_timeout=5, application_name=f"points relayer {name}"
+        relayer.database_url,
+        autocommit=True,
+        connect_timeout=5,
+        application_name=f"points relayer {name}",
+        options=ROLE,
     )
 
 

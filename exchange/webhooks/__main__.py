@@ -25,6 +25,8 @@ from exchange.webhooks.sending import TICK, TIMEOUT, Sender, prune
 from exchange.webhooks.warning import warn
 
 HOUR = 3_600.0
+ROLE = "-c role=points_notifier"
+"""In PostgreSQL: reads what is told, and no key but those of the endpoints (revision 0021)."""
 WAIT = 1.0
 
 
@@ -88,7 +90,11 @@ async def _persistently(
     while True:
         try:
             async with await AsyncConnection.connect(
-                settings.database_url, autocommit=True, connect_timeout=5, application_name=f"points webhooks {name}"
+                settings.database_url,
+                autocommit=True,
+                connect_timeout=5,
+                application_name=f"points webhooks {name}",
+                options=ROLE,
             ) as connection:
                 down = ""
                 await work(settings, connection)

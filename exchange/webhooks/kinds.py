@@ -143,7 +143,7 @@ NAMES: Final = tuple(kind.name for kind in KINDS)
 INSERT: Final = """
 with subscribed as (
     select id, programme from exchange.merchant
-    where id in (select merchant_id from exchange.webhook_endpoint where %(kind)s = any(events))
+    where id in (select merchant_id from exchange.webhook_endpoint where %(kind)s = any(events) and removed_at is null)
 ), fresh as (
     insert into exchange.webhook_event (merchant_id, id, kind, subject, data)
     select merchant_id, gen_random_uuid(), %(kind)s, subject, data from ({source}) s
@@ -152,5 +152,6 @@ with subscribed as (
 )
 insert into exchange.webhook_delivery (merchant_id, endpoint_id, event_id)
 select f.merchant_id, e.id, f.id from fresh f
-join exchange.webhook_endpoint e on e.merchant_id = f.merchant_id and %(kind)s = any(e.events)
+join exchange.webhook_endpoint e
+  on e.merchant_id = f.merchant_id and %(kind)s = any(e.events) and e.removed_at is null
 """

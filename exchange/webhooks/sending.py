@@ -48,7 +48,7 @@ from (
         order by d.next_at limit case when e.failing_since is null then %(many)s else %(few)s end
         for update skip locked
     ) t
-    where e.disabled is null and e.id <> all(%(besides)s)
+    where e.disabled is null and e.removed_at is null and e.id <> all(%(besides)s)
 ) due, exchange.webhook_endpoint e, exchange.webhook_event v
 where (d.merchant_id, d.endpoint_id, d.event_id) = (due.merchant_id, due.endpoint_id, due.event_id)
   and (e.merchant_id, e.id) = (d.merchant_id, d.endpoint_id) and (v.merchant_id, v.id) = (d.merchant_id, d.event_id)
@@ -192,5 +192,6 @@ class Sender:
 
 
 async def prune(connection: AsyncConnection[Any]) -> None:
-    """Forgets events that are older than anybody asks for, delivered or not."""
+    """Forgets events that are older than anybody asks for, delivered or not, and endpoints that were removed."""
     await connection.execute(_PRUNE, (KEPT_DAYS,))
+    await connection.execute("delete from exchange.webhook_endpoint where removed_at is not null")

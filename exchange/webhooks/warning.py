@@ -24,7 +24,8 @@ _KIND: Final = next(kind for kind in KINDS if kind.since == "notice")
 
 _SUBSCRIBED: Final = """
 select id, programme from exchange.merchant
-where id in (select merchant_id from exchange.webhook_endpoint where %s = any(events)) order by id
+where id in (select merchant_id from exchange.webhook_endpoint where %s = any(events) and removed_at is null)
+order by id
 """
 
 

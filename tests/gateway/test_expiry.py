@@ -12,6 +12,7 @@ from typing import Any
 import psycopg
 import pytest
 
+from exchange.webhooks.__main__ import ROLE
 from exchange.webhooks.warning import warn
 from tests.gateway.conftest import Client, Shop
 
@@ -193,7 +194,7 @@ async def test_a_warning_is_an_event_once_for_each_day_that_points_would_be_gone
     assert (await client.http.post("/v1/webhooks", json=body, headers=shop.auth)).status_code == 201
     moved(client, shop, b"a" * 20, 700, "earned", ago=65)
     moved(client, shop, b"b" * 20, 700, "earned", ago=1)
-    async with await psycopg.AsyncConnection.connect(database, autocommit=True) as sql:
+    async with await psycopg.AsyncConnection.connect(database, autocommit=True, options=ROLE) as sql:
         assert [await warn(sql, now=NOW) for _ in range(2)] == [1, 1]
         [event] = client.chain.run("select data from exchange.webhook_event")
         assert (event["data"]["points"], event["data"]["expires_at"]) == ("7.00", midnight(26))

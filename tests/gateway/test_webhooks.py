@@ -25,7 +25,7 @@ from standardwebhooks import Webhook, WebhookVerificationError
 
 from exchange.settings import Settings
 from exchange.webhooks import sending
-from exchange.webhooks.__main__ import session
+from exchange.webhooks.__main__ import ROLE, session
 from exchange.webhooks.deriving import derive
 from exchange.webhooks.destination import is_public, may_connect
 from exchange.webhooks.kinds import NAMES
@@ -80,7 +80,7 @@ class Desk:
 @pytest_asyncio.fixture
 async def desk(client: Client, database: str) -> AsyncIterator[Desk]:
     async with (
-        await psycopg.AsyncConnection.connect(database, autocommit=True) as sql,
+        await psycopg.AsyncConnection.connect(database, autocommit=True, options=ROLE) as sql,
         session(client.settings) as http,
     ):
         yield Desk(client, sql, http)
@@ -246,7 +246,7 @@ async def test_two_notifiers_derive_every_event_once(desk: Desk, receiver: Recei
         await bought(desk.client, shop, number=number)
 
     async def notifier() -> None:
-        async with await psycopg.AsyncConnection.connect(database, autocommit=True) as connection:
+        async with await psycopg.AsyncConnection.connect(database, autocommit=True, options=ROLE) as connection:
             for _ in range(5):
                 await derive(connection, now=int(time.time()))
 

@@ -11,6 +11,7 @@ import pytest
 
 from contracts import bindings, eip712, signatures
 from contracts.rpc import to_hex
+from exchange.relayer.run import ROLE
 from exchange.relayer.withdrawing import complete_everyone
 from tests.relayer.rig import OPERATOR, Programme, Rig
 
@@ -46,7 +47,7 @@ async def funded(rig: Rig, *, margin: int = 1_000) -> Programme:
 
 
 async def complete(rig: Rig) -> int:
-    return await complete_everyone(rig.sql, rig.rpc, exchange=rig.deployment.exchange)
+    return await complete_everyone(rig.relaying, rig.rpc, exchange=rig.deployment.exchange)
 
 
 async def paid(rig: Rig, to: bytes = TO) -> int:
@@ -135,7 +136,7 @@ async def test_relayers_at_once_queue_one_completion(rig: Rig, database: str) ->
     await later(rig)
 
     async def relayer() -> int:
-        async with await psycopg.AsyncConnection.connect(database, autocommit=True) as connection:
+        async with await psycopg.AsyncConnection.connect(database, autocommit=True, options=ROLE) as connection:
             return await complete_everyone(connection, rig.rpc, exchange=rig.deployment.exchange)
 
     assert sum(await asyncio.gather(*(relayer() for _ in range(8)))) == 1

@@ -5,7 +5,7 @@ from __future__ import annotations
 from alembic import op
 
 revision = "0020"
-down_revision = "0004"
+down_revision = "0011"
 branch_labels = None
 depends_on = None
 
@@ -21,6 +21,7 @@ def upgrade() -> None:
                 or (kind = 'opening' and amount_minor = 0 and rule_version is null)
             )
     """)
+    op.execute("grant select (kind) on exchange.purchase to points_auditor")
 
 
 def downgrade() -> None:
