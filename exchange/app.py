@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI
 
 from contracts import deployment
-from exchange.api import charities, custody, customers, health, intents, merchants, problems, purchases, refunds
+from exchange.api import charities, custody, customers, health, holds, intents, merchants, problems, purchases, refunds
 from exchange.api.bounds import Bounded
 from exchange.database import connect
 from exchange.gateway import Gateway
@@ -49,7 +49,7 @@ def create_app(settings: Settings, *, clock: Callable[[], float] = time.time) ->
     for router in (
         purchases.router, refunds.router, custody.router, customers.router, customers.holders,
         intents.router, intents.quotes, merchants.router, merchants.programmes, charities.router, charities.campaigns,
-        health.router,
+        holds.router, health.router,
     ):  # fmt: skip
         app.include_router(router)
     problems.install(app, metrics)

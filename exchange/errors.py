@@ -173,6 +173,15 @@ class IntentNotFound(ExchangeError):
     action = "Check the id that the intent was accepted under."
 
 
+class HoldNotFound(ExchangeError):
+    """When the caller has no hold with this id."""
+
+    slug = "hold-not-found"
+    title = "There is no such hold"
+    status = 404
+    action = "Check the id; holds are seen only by the merchant that made them."
+
+
 class CharityNotFound(ExchangeError):
     """When no charity is registered under this slug or address."""
 
@@ -309,12 +318,30 @@ class InvalidAddress(ExchangeError):
 
 
 class NotEnoughPoints(ExchangeError):
-    """When the holder has fewer points than wanted, pending intents counted."""
+    """When the holder has fewer points than wanted, pending intents and holds counted."""
 
     slug = "not-enough-points"
     title = "The holder has too few points"
     status = 409
     action = "Ask for less, or wait until points earned lately are confirmed."
+
+
+class HoldClosed(ExchangeError):
+    """When a hold was captured or released, or its time ran out."""
+
+    slug = "hold-closed"
+    title = "The hold is no longer open"
+    status = 409
+    action = "Authorise a new hold."
+
+
+class HoldExceeded(ExchangeError):
+    """When more would be captured than was set aside."""
+
+    slug = "hold-exceeded"
+    title = "The hold is smaller"
+    status = 409
+    action = "Capture at most the amount of the hold, or release it and authorise a larger one."
 
 
 class NotEnoughMargin(ExchangeError):

@@ -7,7 +7,7 @@ custodial customers the gateway allots the nonce and signs. One path serves both
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 from uuid import UUID
@@ -90,15 +90,22 @@ with mine as (
       and deadline >= coalesce((select time from mirror.block order by number desc limit 1), 0)
       and not exists (select 1 from mirror.entry e where e.intent = i.digest)
     group by programme, holder
+), held as (
+    select h.programme, h.holder, sum(h.amount) as amount
+    from unnest(%s::bytea[], %s::bytea[]) as w (programme, holder)
+    join exchange.hold h on h.programme = w.programme and h.holder = w.holder
+    where h.state = 'open' and h.expires_at > %s
+    group by h.programme, h.holder
 ), nonces as (
     select programme, holder, max(nonce) + 1 as next from mine group by programme, holder
 )
-select w.programme, w.holder, coalesce(b.amount, 0) - coalesce(p.amount, 0) as spendable,
+select w.programme, w.holder, coalesce(b.amount, 0) - coalesce(p.amount, 0) - coalesce(h.amount, 0) as spendable,
        coalesce(n.next, 0) as next_nonce,
        exists (select 1 from mirror.programme t where t.address = w.programme) as known
 from unnest(%s::bytea[], %s::bytea[]) as w (programme, holder)
 left join mirror.balance b on b.programme = w.programme and b.holder = w.holder
 left join pending p on p.programme = w.programme and p.holder = w.holder
+left join held h on h.programme = w.programme and h.holder = w.holder
 left join nonces n on n.programme = w.programme and n.holder = w.holder
 """
 
@@ -133,8 +140,7 @@ async def accept(
     acts = [each.act for each in proposals if not isinstance(each, ExchangeError)]
     if not acts:
         return [each for each in proposals if isinstance(each, ExchangeError)]
-    await sql.execute(_LOCK, (list({act.holder for act in acts}),))
-    accounts = await _accounts(sql, acts)
+    accounts = await lock_accounts(sql, {(act.programme, act.holder) for act in acts}, now=gateway.now())
     trades = [act for act in acts if act.kind in ("swap", "give")]
     market = await _markets(gateway, sql, trades) if trades else None
     results: list[dict[str, Any] | ExchangeError] = []
@@ -159,14 +165,18 @@ async def accept(
     return results
 
 
-async def _accounts(sql: Connection, acts: Sequence[Act]) -> dict[tuple[bytes, bytes], Account]:
-    pairs = sorted({(act.programme, act.holder) for act in acts})
+async def lock_accounts(
+    sql: Connection, wanted: Collection[tuple[bytes, bytes]], *, now: int
+) -> dict[tuple[bytes, bytes], Account]:
+    """The accounts (programme, holder) as they are now; until the caller's transaction ends, nobody else spends."""
+    pairs = sorted(wanted)
     columns = [programme for programme, _ in pairs], [holder for _, holder in pairs]
+    await sql.execute(_LOCK, (list({holder for _, holder in pairs}),))
     found = {
         (bytes(row["programme"]), bytes(row["holder"])): Account(
             known=row["known"], spendable=int(row["spendable"]), next_nonce=row["next_nonce"]
         )
-        for row in await rows(sql, _ACCOUNTS, *columns, *columns)
+        for row in await rows(sql, _ACCOUNTS, *columns, *columns, now, *columns)
     }
     taken = await rows(
         sql,

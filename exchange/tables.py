@@ -226,6 +226,28 @@ intent = Table(
     Index("intent_holder", "holder", "id"),
 )
 
+hold = Table(
+    "hold",
+    metadata,
+    # Points that a till has set aside: nobody can spend them until it captures or releases them, or time runs out.
+    Column("merchant_id", Uuid, ForeignKey("exchange.merchant.id"), primary_key=True),
+    Column("id", Uuid, primary_key=True),
+    Column("customer_id", Uuid, ForeignKey("exchange.customer.id"), nullable=False),
+    _address("programme", nullable=False),
+    _address("holder", nullable=False),
+    Column("amount", Amount, CheckConstraint("amount > 0"), nullable=False),
+    Column("order", Text, nullable=False),  # the merchant's reference of what is paid for
+    Column("expires_at", BigInteger, nullable=False),  # Unix seconds
+    Column("state", Text, server_default="open", nullable=False),
+    Column("intent_id", Uuid, ForeignKey("exchange.intent.id")),  # the redemption that captured it
+    _now("created_at"),
+    CheckConstraint(
+        "(state in ('open', 'released') and intent_id is null) or (state = 'captured' and intent_id is not null)",
+        name="hold_state",
+    ),
+    Index("hold_open", "programme", "holder", postgresql_where=text("state = 'open'")),
+)
+
 charity = Table(
     "charity",
     metadata,

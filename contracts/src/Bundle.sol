@@ -14,7 +14,8 @@ contract Bundle is IBundle {
     function execute(Call[] calldata calls) external returns (uint256 failures) {
         for (uint256 index; index < calls.length; ++index) {
             Call calldata call = calls[index];
-            bool success = _isContract(index, call.target) && _succeeds(index, call.target, call.gas, call.data);
+            bool success = _isContract(index, call.target)
+                && _succeeds(index, call.target, call.gas, _neededFor(call.gas), call.data);
             if (!success) ++failures;
         }
     }
@@ -24,26 +25,36 @@ contract Bundle is IBundle {
         unchecked {
             // No overflow: `at` is never further behind the end of calldata than one call is long.
             uint256 at;
-            address known; // the last target that has code: calls of one target often follow each other
-            for (uint256 index; at < calls.length; ++index) {
+            uint256 end;
+            assembly ("memory-safe") {
+                at := calls.offset
+                end := add(calls.offset, calls.length)
+            }
+            // Calls with the same target and gas often follow each other: what both mean is found out once.
+            uint256 known = type(uint256).max;
+            address target;
+            uint256 limit;
+            uint256 needed;
+            for (uint256 index; at < end; ++index) {
                 uint256 head;
                 bytes calldata data;
                 assembly ("memory-safe") {
-                    head := shr(200, calldataload(add(calls.offset, at)))
-                    data.offset := add(calls.offset, add(at, HEAD))
+                    head := shr(200, calldataload(at))
+                    data.offset := add(at, HEAD)
                     data.length := and(head, 0xffffff)
+                    at := add(data.offset, data.length)
                 }
-                at += HEAD + data.length;
-                if (at > calls.length) revert MalformedCall(index);
-                address target = targets[head >> 48];
-                if (target != known) {
-                    if (!_isContract(index, target)) {
+                if (at > end) revert MalformedCall(index);
+                if (head >> 24 != known) {
+                    address wanted = targets[head >> 48];
+                    if (!_isContract(index, wanted)) {
                         ++failures;
                         continue;
                     }
-                    known = target;
+                    (known, target, limit) = (head >> 24, wanted, uint24(head >> 24));
+                    needed = _neededFor(limit);
                 }
-                if (!_succeeds(index, target, uint24(head >> 24), data)) ++failures;
+                if (!_succeeds(index, target, limit, needed, data)) ++failures;
             }
         }
     }
@@ -54,10 +65,17 @@ contract Bundle is IBundle {
         return false;
     }
 
-    /// @dev Calls with exactly `limit` gas: EIP-150 would silently hand over less when less than 64/63 of it is left,
-    /// and a relayer could make a good call fail by sending too little. Of what the call returns no more than a
-    /// selector and two words is copied, and all calls use the same memory.
-    function _succeeds(uint256 index, address target, uint256 limit, bytes calldata data)
+    /// @dev The gas that must be left for a call to get `limit`: EIP-150 would silently hand over less when less than
+    /// 64/63 of it is left, and a relayer could make a good call fail by sending too little.
+    function _neededFor(uint256 limit) private pure returns (uint256) {
+        unchecked {
+            return limit * 64 / 63 + CALL_OVERHEAD; // no overflow: `limit` has at most 32 bits
+        }
+    }
+
+    /// @dev Calls with exactly `limit` gas, or reverts if less than `needed` is left. Of what the call returns no more
+    /// than a selector and two words is copied, and all calls use the same memory.
+    function _succeeds(uint256 index, address target, uint256 limit, uint256 needed, bytes calldata data)
         private
         returns (bool success)
     {
@@ -66,10 +84,7 @@ contract Bundle is IBundle {
             calldatacopy(mload(0x40), data.offset, data.length)
             left := gas()
         }
-        unchecked {
-            // No overflow: `limit` has at most 32 bits.
-            if (left < limit * 64 / 63 + CALL_OVERHEAD) revert NotEnoughGas(index);
-        }
+        if (left < needed) revert NotEnoughGas(index);
         assembly ("memory-safe") {
             success := call(limit, target, 0, mload(0x40), data.length, 0, 0)
         }

@@ -88,7 +88,7 @@ contract Exchange is Charities {
         if (out < minimum) revert BelowMinimum(out, minimum);
         _move(from, buyer, paying, seller, paid, value, fee);
         bytes32 digest = _ask(from, intent);
-        _ask(into, abi.encodeCall(IPoints.creditAgainstMargin, (holder, uint96(out))));
+        IPoints(into).creditAgainstMargin(holder, uint96(out));
         emit Swapped(digest, from, into, value, fee);
     }
 

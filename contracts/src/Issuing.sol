@@ -60,14 +60,22 @@ abstract contract Issuing is Ledger {
         uint256 today = _today();
         uint256 surelyAlive = _surelyAlive();
         unchecked {
-            for (uint256 at; at < entries.length; at += ENTRY_SIZE) {
+            uint256 at;
+            uint256 end;
+            assembly ("memory-safe") {
+                at := entries.offset
+                end := add(at, entries.length)
+            }
+            for (; at < end; at += ENTRY_SIZE) {
                 uint256 entry;
                 assembly ("memory-safe") {
-                    entry := calldataload(add(entries.offset, at))
+                    entry := calldataload(at)
                 }
                 uint256 amount = uint96(entry);
                 // One comparison for both bounds: 0 - 1 is more than any cap.
-                if (amount - 1 >= entryCap) revert EntryOutOfBounds(at / ENTRY_SIZE, amount);
+                if (amount - 1 >= entryCap) {
+                    revert EntryOutOfBounds((entries.length - (end - at)) / ENTRY_SIZE, amount);
+                }
                 address holder = address(uint160(entry >> AMOUNT_BITS));
                 if (holder == address(0)) revert ERC20InvalidReceiver(holder);
                 total += amount;
@@ -98,7 +106,9 @@ abstract contract Issuing is Ledger {
         if (msg.sender != exchange) revert OnlyExchange(msg.sender);
         Holding storage holding = _holdings[holder];
         Account account = holding.account;
-        if (account.balance() != 0 && _isOld(account)) account = _living(holder, account);
+        if (account.balance() != 0) {
+            if (_isOld(account)) account = _living(holder, account);
+        }
         holding.account = account.active(_today()).credited(amount);
         Issuance issuance = _issuance;
         unchecked {
@@ -106,7 +116,7 @@ abstract contract Issuing is Ledger {
         }
         uint256 cap = _supplyCap();
         if (supply > cap) revert SupplyCapExceeded(cap, supply);
-        _issuance = issuance.withSupply(supply);
+        _issuance = issuance.credited(amount);
         emit Transfer(address(0), holder, amount);
     }
 
@@ -278,9 +288,12 @@ abstract contract Issuing is Ledger {
         _issuance = IssuanceLibrary.pack(issuance.supply(), available, block.timestamp, issuance.next());
     }
 
-    function _supplyCap() private view returns (uint256) {
+    function _supplyCap() private view returns (uint256 cap) {
+        cap = _bounds.supplyCap;
         uint256 at = _bounds.loosenedAt;
-        return at != 0 && block.timestamp >= at ? _loosened.supplyCap : _bounds.supplyCap;
+        if (at != 0) {
+            if (block.timestamp >= at) cap = _loosened.supplyCap;
+        }
     }
 
     function _lower(uint96 one, uint96 other) private pure returns (uint96) {

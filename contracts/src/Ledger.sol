@@ -158,10 +158,7 @@ abstract contract Ledger is IPoints, IERC20Errors, Signed {
 
     /// @dev The points have left the holder's account: takes them out of the supply.
     function _burned(address holder, uint256 amount) internal {
-        Issuance issuance = _issuance;
-        unchecked {
-            _issuance = issuance.withSupply(issuance.supply() - amount); // a balance is at most the supply
-        }
+        _issuance = _issuance.debited(amount);
         emit Transfer(holder, address(0), amount);
     }
 

@@ -164,11 +164,11 @@ abstract contract Margins is Network, Signed {
     /// @dev `position` with `value` counted as leaving today, if the daily `cap` has room for it.
     function _counted(address account, Position position, uint256 cap, uint256 value) internal view returns (Position) {
         uint256 today = block.timestamp / 1 days;
-        uint256 spent = position.spent(today);
-        uint256 left = cap > spent ? cap - spent : 0;
-        if (value > left) revert DailyCapExceeded(account, left, value);
+        uint256 before = position.spent(today);
         unchecked {
-            return position.withSpent(spent + value, today); // at most the cap
+            uint256 spent = before + value; // 88 and 160 bits
+            if (spent > cap) revert DailyCapExceeded(account, cap > before ? cap - before : 0, value);
+            return position.withSpent(spent, today);
         }
     }
 

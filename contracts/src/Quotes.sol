@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: MIT
 pragma solidity ^0.8.30;
 
-import {EfficientHashLib} from "solady/src/utils/EfficientHashLib.sol";
-
 import {Margins} from "./Margins.sol";
 import {IExchange} from "./interfaces/IExchange.sol";
 import {Acts} from "./libraries/Acts.sol";
@@ -21,8 +19,9 @@ abstract contract Quotes is Margins {
 
     /// What takes the place of the posted quote in time, for programmes whose position says that there is something.
     mapping(address programme => Announced) private _announced;
-    /// Both directions of consent of one pair: bit 0 is the lower address's, bit 1 the higher one's.
-    mapping(bytes32 pair => uint256) private _consents;
+    /// Both directions of consent of one pair, kept for both orders of it: bit 0 is the lower address's, bit 1 the
+    /// higher one's.
+    mapping(address one => mapping(address other => uint256)) private _consents;
 
     /// @inheritdoc IExchange
     function setQuote(address programme, Quote calldata quote, uint64 nonce, bytes calldata signature) external {
@@ -50,9 +49,11 @@ abstract contract Quotes is Margins {
         if (!_isProgramme(partner)) revert UnknownProgramme(partner);
         if (partner == programme) revert NotPartners(programme, partner);
         _authorise(programme, signer, Acts.partner(programme, partner, allowed, nonce), nonce, signature);
-        bytes32 pair = _pair(programme, partner);
         uint256 consent = programme < partner ? 1 : 2;
-        _consents[pair] = allowed ? _consents[pair] | consent : _consents[pair] & ~consent;
+        uint256 before = _consents[programme][partner];
+        uint256 consents = allowed ? before | consent : before & ~consent;
+        _consents[programme][partner] = consents;
+        _consents[partner][programme] = consents;
         emit PartnerSet(programme, partner, allowed);
     }
 
@@ -83,14 +84,7 @@ abstract contract Quotes is Margins {
     }
 
     function _arePartners(address from, address into) internal view returns (bool) {
-        return _consents[_pair(from, into)] == BOTH;
-    }
-
-    /// @dev The same for both orders.
-    function _pair(address a, address b) private pure returns (bytes32) {
-        uint256 one = uint160(a);
-        uint256 other = uint160(b);
-        return one < other ? EfficientHashLib.hash(one, other) : EfficientHashLib.hash(other, one);
+        return _consents[from][into] == BOTH;
     }
 
     /* VIEWS */

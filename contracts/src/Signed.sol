@@ -26,18 +26,21 @@ abstract contract Signed is Domain, ISigned {
     function _isSigned(address signer, bytes32 digest, bytes calldata signature, bool verified)
         internal
         view
-        returns (bool)
+        returns (bool signed)
     {
         uint256 scheme;
         assembly ("memory-safe") {
             scheme := byte(0, calldataload(signature.offset))
         }
-        if (scheme == ECDSA) return Signature.isEcdsa(signer, digest, signature);
-        if (signature.length == 0) return false; // the byte was not the signature's
-        if (scheme == PASSKEY) {
-            return hasPasskeys && Passkey.isValid(signer, digest, signature[1:], rpIdHash, verified);
+        if (scheme == ECDSA) {
+            signed = Signature.isEcdsa(signer, digest, signature);
+        } else if (signature.length != 0) {
+            // The byte was the signature's.
+            if (scheme == PASSKEY) {
+                signed = hasPasskeys && Passkey.isValid(signer, digest, signature[1:], rpIdHash, verified);
+            } else if (scheme == CONTRACT) {
+                signed = Signature.isContracts(signer, digest, signature[1:]);
+            }
         }
-        if (scheme == CONTRACT) return Signature.isContracts(signer, digest, signature[1:]);
-        return false;
     }
 }

@@ -48,8 +48,9 @@ def table(own: Sequence[Figure], others: Sequence[Figure]) -> Table:
     for name in ("acts", "existing holder", "x", "new holder", "x"):
         shown.add_column(name, justify="right", no_wrap=True)
     for act in dict.fromkeys(one.act for one in own):
-        shown.add_section()
         (first, *more) = [one for one in own if one.act == act]
+        if more or any(one.act == act for one in others):
+            shown.add_section()
         shown.add_row(f"points-exchange, {first.who}", *_cells(first, None), style="bold")
         for one in more:
             shown.add_row(f"points-exchange, {one.who}", *_cells(one, first))

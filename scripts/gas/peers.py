@@ -21,7 +21,7 @@ from eth_hash.backends.pysha3 import keccak256 as keccak
 from contracts import compile as solidity
 from contracts.rpc import to_hex
 from scripts.gas.meter import ALONE, Figure, MeasurementFailed, Meter, call
-from scripts.gas.ours import ACTING, AMOUNT, HOLDERS, IDLE, INTENTS, MINTS, NEXT_YEAR, STRANGERS, Person, person
+from scripts.gas.network import ACTING, AMOUNT, HOLDERS, IDLE, INTENTS, MINTS, NEXT_YEAR, STRANGERS, Person, person
 
 PEERS = Path(solidity.HERE) / "test" / "peers"
 PACKAGES = solidity.HERE / "node_modules" / "@uniswap"

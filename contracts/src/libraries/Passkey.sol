@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
 pragma solidity ^0.8.30;
 
-import {Base64} from "solady/src/utils/Base64.sol";
 import {EfficientHashLib} from "solady/src/utils/EfficientHashLib.sol";
+
+import {Base64Url} from "./Base64Url.sol";
 
 /// @title WebAuthn assertions by P-256 keys
 /// @notice A passkey's holder is an address that commits to the key: no deployment, no registry, no storage.
@@ -64,13 +65,14 @@ library Passkey {
     /// @dev SHA-256 of `{"type":"webauthn.get","challenge":"` ‖ the digest in base64url, 43 characters ‖ `"` ‖ the
     /// rest.
     function _clientDataHash(bytes32 digest, bytes calldata assertion) private view returns (bytes32 hash) {
-        bytes memory challenge = bytes(Base64.encode(abi.encodePacked(digest), true, true));
+        (bytes32 head, bytes32 tail) = Base64Url.encode(digest);
         assembly ("memory-safe") {
             let data := mload(0x40)
             let rest := sub(assertion.length, HEAD)
             mstore(data, '{"type":"webauthn.get","challeng')
             mstore(add(data, 32), 'e":"')
-            mcopy(add(data, 36), add(challenge, 32), 43)
+            mstore(add(data, 36), head)
+            mstore(add(data, 68), tail)
             mstore8(add(data, 79), 0x22)
             calldatacopy(add(data, 80), add(assertion.offset, HEAD), rest)
             // It fails only for want of gas, and the caller then has none left either.

@@ -2,6 +2,7 @@
 pragma solidity ^0.8.30;
 
 import {IERC1271} from "@openzeppelin/contracts/interfaces/IERC1271.sol";
+import {ECDSA} from "solady/src/utils/ECDSA.sol";
 
 /// @title Signatures by keys of secp256k1 and by contracts
 library Signature {
@@ -10,19 +11,19 @@ library Signature {
     uint256 private constant CONTRACT_GAS = 250_000;
 
     /// @param signature the scheme's byte, then `r ‖ vs` of EIP-2098, `s` in the lower half of the order
-    function isEcdsa(address signer, bytes32 digest, bytes calldata signature) internal pure returns (bool) {
-        if (signature.length != 65) return false;
+    function isEcdsa(address signer, bytes32 digest, bytes calldata signature) internal view returns (bool valid) {
         bytes32 r;
-        uint256 vs;
+        bytes32 vs;
         assembly ("memory-safe") {
             r := calldataload(add(signature.offset, 1))
             vs := calldataload(add(signature.offset, 33))
         }
-        uint256 s = vs & uint256(type(int256).max);
-        if (s > HALF_ORDER) return false;
-        unchecked {
-            address recovered = ecrecover(digest, uint8((vs >> 255) + 27), r, bytes32(s));
-            return recovered == signer && recovered != address(0);
+        address recovered = ECDSA.tryRecover(digest, r, vs);
+        // Four conditions without a branch: every intent comes by here.
+        assembly ("memory-safe") {
+            let isWhole := eq(signature.length, 65)
+            let isLow := iszero(gt(shr(1, shl(1, vs)), HALF_ORDER))
+            valid := and(and(isWhole, isLow), and(eq(recovered, signer), iszero(iszero(recovered))))
         }
     }
 

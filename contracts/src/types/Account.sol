@@ -85,10 +85,13 @@ library AccountLibrary {
         unchecked {
             // A nonce below `base` wraps around, far above the window and what it may slide.
             uint256 place = nonce - base(account);
-            if (place >= WINDOW) return _slid(account, nonce, place);
-            uint256 bit = 1 << (WINDOW_SHIFT + place);
-            if (Account.unwrap(account) & bit != 0) return (false, account);
-            return (true, Account.wrap(Account.unwrap(account) | bit));
+            if (place >= WINDOW) {
+                (fresh, used) = _slid(account, nonce, place);
+            } else {
+                uint256 bit = 1 << (WINDOW_SHIFT + place);
+                fresh = Account.unwrap(account) & bit == 0;
+                used = Account.wrap(Account.unwrap(account) | bit);
+            }
         }
     }
 

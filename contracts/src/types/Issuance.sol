@@ -50,8 +50,17 @@ library IssuanceLibrary {
         }
     }
 
-    /// @notice The word with another supply; the caller keeps it below 2^96.
-    function withSupply(Issuance issuance, uint256 supply_) internal pure returns (Issuance) {
-        return Issuance.wrap((Issuance.unwrap(issuance) & ~uint256(type(uint96).max)) | supply_);
+    /// @notice Adds `amount` to the supply; the caller keeps it below 2^96.
+    function credited(Issuance issuance, uint256 amount) internal pure returns (Issuance) {
+        unchecked {
+            return Issuance.wrap(Issuance.unwrap(issuance) + amount);
+        }
+    }
+
+    /// @notice Takes `amount` out of the supply; it was somebody's balance, hence at most the supply.
+    function debited(Issuance issuance, uint256 amount) internal pure returns (Issuance) {
+        unchecked {
+            return Issuance.wrap(Issuance.unwrap(issuance) - amount);
+        }
     }
 }

@@ -64,10 +64,11 @@ library PositionLibrary {
         }
     }
 
+    /// @notice Adds `value`, which has at most 160 bits, as a quote's value of points has.
     function credited(Position position, uint256 value) internal pure returns (Position) {
-        uint256 held = margin(position);
-        if (value > type(uint96).max - held) revert MarginOverflow(held, value);
         unchecked {
+            uint256 held = margin(position);
+            if (held + value > type(uint96).max) revert MarginOverflow(held, value);
             return Position.wrap(Position.unwrap(position) + value);
         }
     }
