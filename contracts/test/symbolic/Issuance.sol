@@ -5,10 +5,10 @@ import {Issuance, IssuanceLibrary} from "../../src/types/Issuance.sol";
 import {vm} from "./Vm.sol";
 
 /// @title The issuance word, for every word: its fields, and what its bucket holds
-/// @custom:halmos --solver cvc5-int
 contract IssuanceProof {
     /// The clock's 32 bits, which end in 2106, and a bucket that nobody touched for longer than that: neither concerns
     /// these proofs, which hold while `at` is no later than `time` and less than 2^32 seconds before.
+    /// @custom:halmos --solver cvc5-int
     function testTheBucketHoldsWhatWasLeftAndWhatCameSinceUpToItsSize(
         uint96 supply,
         uint96 level,
@@ -24,7 +24,6 @@ contract IssuanceProof {
         assert(available == (filled < bucket ? filled : bucket));
     }
 
-    /// @custom:halmos --solver yices
     function testTheBucketNeverHoldsMoreThanItsSize(uint256 word, uint96 bucket, uint96 refill, uint256 time)
         external
         pure
@@ -32,6 +31,7 @@ contract IssuanceProof {
         assert(Issuance.wrap(word).available(bucket, refill, time) <= bucket);
     }
 
+    /// @custom:halmos --solver cvc5-int
     function testTheBucketOnlyFillsAsTimePasses(
         uint96 level,
         uint32 at,
@@ -46,10 +46,20 @@ contract IssuanceProof {
         assert(sooner <= issuance.available(bucket, refill, uint256(at) + longer));
     }
 
-    function testAnotherSupplyChangesTheSupplyAlone(uint256 word, uint96 supply) external pure {
-        Issuance issuance = Issuance.wrap(word).withSupply(supply);
-        assert(issuance.supply() == supply);
-        assert(Issuance.unwrap(issuance) >> 96 == word >> 96);
+    function testACreditChangesTheSupplyAlone(uint256 word, uint96 amount) external pure {
+        Issuance issuance = Issuance.wrap(word);
+        vm.assume(issuance.supply() + amount <= type(uint96).max);
+        Issuance credited = issuance.credited(amount);
+        assert(credited.supply() == issuance.supply() + amount);
+        assert(Issuance.unwrap(credited) >> 96 == word >> 96);
+    }
+
+    function testADebitChangesTheSupplyAlone(uint256 word, uint96 amount) external pure {
+        Issuance issuance = Issuance.wrap(word);
+        vm.assume(amount <= issuance.supply());
+        Issuance debited = issuance.debited(amount);
+        assert(debited.supply() == issuance.supply() - amount);
+        assert(Issuance.unwrap(debited) >> 96 == word >> 96);
     }
 
     function testTheFieldsAreReadAsTheyWerePacked(uint96 supply, uint96 level, uint32 at, uint32 next) external pure {

@@ -158,7 +158,7 @@ contract MarginsProof {
         uint256 spent = Position.wrap(word).spent(today);
         Position counted = _exchange.counted(word, cap, value);
         assert(counted.spent(today) == spent + value);
-        assert(value == 0 || counted.spent(today) <= cap); // the cap may have been lowered since
+        assert(counted.spent(today) <= cap);
         assert(Position.unwrap(counted) & ~DAILY == word & ~DAILY);
     }
 

@@ -27,14 +27,15 @@ contract PositionProof {
         assert(_butMargin(credited) == _butMargin(position));
     }
 
-    function testACreditThatWouldCarryIsRefused(uint256 word, uint256 value) external view {
+    function testACreditThatWouldCarryIsRefused(uint256 word, uint160 value) external view {
         Position position = Position.wrap(word);
         uint256 room = type(uint96).max - position.margin();
         try this.credit(word, value) {
             assert(value <= room);
         } catch (bytes memory reason) {
             assert(value > room);
-            bytes memory said = abi.encodeWithSelector(PositionLibrary.MarginOverflow.selector, uint96(word), value);
+            bytes memory said =
+                abi.encodeWithSelector(PositionLibrary.MarginOverflow.selector, uint256(uint96(word)), uint256(value));
             assert(keccak256(reason) == keccak256(said));
         }
     }
@@ -76,7 +77,7 @@ contract PositionProof {
         assert(Position.unwrap(position) & ~ANNOUNCED == word & ~ANNOUNCED);
     }
 
-    function credit(uint256 word, uint256 value) external pure returns (Position) {
+    function credit(uint256 word, uint160 value) external pure returns (Position) {
         return Position.wrap(word).credited(value);
     }
 
