@@ -6,6 +6,7 @@ import pytest
 
 from contracts import bindings, packed
 from contracts.bindings import Call, Failed, Sent, Transfer
+from tests.contracts import world as contracts_world
 from tests.contracts.world import Programme, Refused, World, person
 
 ANNA, BERT = person("Anna"), person("Bert")
@@ -83,13 +84,19 @@ def test_a_call_that_runs_out_of_gas_fails_without_a_reason(world: World, grocer
     assert grocer.balance(BERT) == 12
 
 
-def test_a_call_gets_the_gas_it_was_promised_or_nothing_happens(world: World, grocer: Programme) -> None:
+def test_a_call_gets_the_gas_it_was_promised_or_nothing_happens(
+    world: World, grocer: Programme, monkeypatch: pytest.MonkeyPatch
+) -> None:
     calls = [
         Call(grocer.address, 200_000, grocer.send_call(ANNA, BERT.address, 1)),
         Call(grocer.address, 2**32 - 1, grocer.send_call(ANNA, BERT.address, 2, nonce=1)),
     ]
     with pytest.raises(Refused, match=r"NotEnoughGas\(index=1\)"):
         world.chain.do(world.bundle, bindings.bundle_execute(calls=calls))
+    monkeypatch.setattr(contracts_world, "GAS", packed.MAX_GAS)
+    calls[1] = calls[1]._replace(gas=packed.MAX_GAS)
+    with pytest.raises(Refused, match=r"NotEnoughGas\(index=1\)"):
+        world.chain.do(world.bundle, packed.execute(calls))
     assert grocer.balance(BERT) == 10
 
 
@@ -131,13 +138,16 @@ def test_the_packed_form_does_what_the_plain_one_does(world: World, grocer: Prog
         Call(BERT.address, 7, b"hello"),
         Call(grocer.address, 200_000, grocer.send_call(ANNA, BERT.address, 1)),
         Call(grocer.address, 200_000, b""),
+        Call(grocer.address, 5_000, grocer.send_call(ANNA, BERT.address, 2, nonce=1)),
+        Call(grocer.address, 200_000, grocer.send_call(ANNA, BERT.address, 2, nonce=1)),
+        Call(world.exchange, 200_000, b""),
     ]
     before = world.chain.tester.take_snapshot()
     plain = world.chain.do(world.bundle, bindings.bundle_execute(calls=calls))
     world.chain.tester.revert_to_snapshot(before)
     assert world.chain.do(world.bundle, packed.execute(calls)) == plain
     answer = world.chain.ask(world.bundle, packed.execute(calls))
-    assert bindings.bundle_execute_packed_result(answer) == 4  # the first is now a replay
+    assert bindings.bundle_execute_packed_result(answer) == 7  # the sends are now replays
 
 
 def test_a_packed_bundle_that_is_cut_short_reverts(world: World, grocer: Programme) -> None:
