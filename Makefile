@@ -41,6 +41,9 @@ slither: $(STAMP)/prove $(STAMP)/node  ## the static analysis alone
 erc20: $(STAMP)/prove $(STAMP)/node  ## the ERC-20 suites of others alone
 	@$(BIN)/python -m scripts.prove erc20
 
+mutate: $(STAMP)/prove $(STAMP)/node  ## whether the proofs notice small mistakes; long: PART is account, quote, margin or issuance
+	@$(BIN)/python -m scripts.mutate $(PART)
+
 gas: $(STAMP)/dev $(STAMP)/peers  ## what each act costs beside well-known contracts; writes our figures' snapshot
 	@$(BIN)/python -m scripts.gas
 

@@ -54,10 +54,10 @@ def run(
         raise NotProved("The provers are not installed: run `make prove`.")
     sys.stdout.flush()
     stderr = None if stdout is None else subprocess.STDOUT  # where slither's tools speak
-    if (
-        subprocess.run(command, cwd=cwd, env=env or environment(), stdout=stdout, stderr=stderr, check=False).returncode
-        != 0
-    ):  # noqa: S603
+    done = subprocess.run(  # noqa: S603
+        command, cwd=cwd, env=env or environment(), stdout=stdout, stderr=stderr, check=False
+    )
+    if done.returncode != 0:
         raise NotProved(f"Not proved: {' '.join(command)}")
 
 
