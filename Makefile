@@ -4,12 +4,12 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := .make
 
-.PHONY: up test check bench kills clean install lock artifacts format gas prove slither erc20 mutate
+.PHONY: up test check bench kills twin clean install lock artifacts format gas prove slither erc20 mutate
 
 up: install  ## PostgreSQL, a chain, contracts, sample merchants, a week of purchases, the gateway on 127.0.0.1:8000
 	@$(BIN)/points up
 
-test: $(STAMP)/dev $(STAMP)/node  ## every test, on a real database and a real node
+test: $(STAMP)/dev $(STAMP)/node $(STAMP)/browser  ## every test, on a real database, a real node and a real browser
 	@$(BIN)/python -m contracts.compile --check
 	@$(BIN)/pytest -q
 
@@ -24,6 +24,9 @@ bench: $(STAMP)/dev $(STAMP)/node  ## purchases per second, end to end
 
 kills: $(STAMP)/dev $(STAMP)/node  ## the long form of the kill test: WEEKS of purchases under KILLS times kill -9
 	@WEEKS=$(or $(WEEKS),20) KILLS=$(or $(KILLS),40) $(BIN)/pytest -q -s tests/system -k "first_week or kills"
+
+twin: $(STAMP)/dev $(STAMP)/node  ## the long form of the comparison of the contracts with their plain twin: STEPS acts
+	@STEPS=$(or $(STEPS),100000) SEED=$(SEED) $(BIN)/pytest -q -s tests/contracts/test_twin.py -k twin_does
 
 format: $(STAMP)/dev
 	$(BIN)/ruff check --fix .
@@ -81,6 +84,11 @@ $(STAMP)/prove: requirements/prove.txt | $(STAMP)/run
 $(STAMP)/node: contracts/package.json contracts/package-lock.json | $(STAMP)/run
 	@echo "Installing the chain's tools (anvil, solc) ..."
 	@$(BIN)/python -m scripts.node install
+	@mkdir -p $(STAMP) && touch $@
+
+$(STAMP)/browser: | $(STAMP)/run
+	@echo "Looking for Chromium and its driver ..."
+	@$(BIN)/python -m scripts.browser install
 	@mkdir -p $(STAMP) && touch $@
 
 $(STAMP)/peers: contracts/package.json contracts/package-lock.json | $(STAMP)/node

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 from uuid import UUID
 
+import structlog
 from uuid_utils.compat import uuid7
 
 from contracts import signatures
@@ -160,6 +161,8 @@ async def accept(
         except ExchangeError as error:
             results.append(error)
     await _store(sql, fresh)
+    if len(fresh) == 1:
+        structlog.contextvars.bind_contextvars(intent=str(fresh[0][0]["id"]))
     for row, _ in fresh:
         gateway.metrics.intents.labels(row["kind"]).inc()
     return results

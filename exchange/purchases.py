@@ -12,6 +12,7 @@ from uuid import UUID
 
 import msgspec
 import psycopg
+import structlog
 from psycopg.rows import DictRow
 
 from contracts.signatures import signer
@@ -65,6 +66,7 @@ async def accept(gateway: Gateway, merchant: Merchant, *, key: str, fingerprint:
         async with gateway.database.reading() as sql:
             row = await _attempt(gateway, merchant, sql, key=key, fingerprint=fingerprint, report=report)
         if row is not None:
+            structlog.contextvars.bind_contextvars(purchase=str(row["id"]))
             return msgspec.json.encode(purchase.answer(row, merchant, gateway.deployment.chain_id))
     raise RequestInFlight("The same reference and the same key are being used by several requests at once.")
 

@@ -14,6 +14,7 @@ from typing import Any, Final
 from uuid import UUID
 
 import psycopg
+import structlog
 from uuid_utils.compat import uuid7
 
 from exchange import idempotency, points
@@ -101,6 +102,7 @@ async def accept(gateway: Gateway, merchant: Merchant, *, key: str, fingerprint:
                 row = await _accept(gateway, sql, merchant, key=key, fingerprint=fingerprint, wish=wish)
         except psycopg.errors.UniqueViolation:
             continue  # the same reference at the same time
+        structlog.contextvars.bind_contextvars(refund=str(row["id"]), purchase=str(row["purchase_id"]))
         return _answer(row, merchant)
     raise RequestInFlight("The same reference is being used by several requests at once.")
 

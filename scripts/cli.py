@@ -8,6 +8,7 @@ import os
 import sys
 from pathlib import Path
 from typing import Annotated
+from uuid import UUID
 
 import structlog
 import typer
@@ -85,6 +86,17 @@ def status(data: Data = environment.DEFAULT_DATA) -> None:
     from scripts.status import show
 
     raise typer.Exit(0 if asyncio.run(show(_settings(data), console)) else 1)
+
+
+@app.command()
+def trace(
+    id: Annotated[UUID, typer.Argument(help="Of a purchase, a refund or an intent, as the gateway answered it.")],
+    data: Data = environment.DEFAULT_DATA,
+) -> None:
+    """Follow one purchase, refund or intent from its request to its block."""
+    from scripts import trace
+
+    asyncio.run(trace.show(_settings(data), id, console))
 
 
 @app.command()

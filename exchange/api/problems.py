@@ -76,12 +76,13 @@ def from_validation(errors: Any) -> InvalidRequest:
 def install(app: FastAPI, metrics: Metrics) -> None:
     def answer(error: ExchangeError, headers: Mapping[str, str] | None = None) -> Response:
         metrics.refusals.labels(error.slug).inc()
+        structlog.contextvars.bind_contextvars(problem=error.slug)
         return respond(error, headers)
 
     @app.exception_handler(ExchangeError)
-    async def refused(request: Request, error: ExchangeError) -> Response:
+    async def refused(request: Request, error: ExchangeError) -> Response:  # noqa: ARG001
         if error.status >= 500:
-            structlog.get_logger().error("refused", path=request.url.path, type=error.slug, cause=repr(error.__cause__))
+            structlog.get_logger().error("refused", cause=repr(error.__cause__))
         return answer(error)
 
     @app.exception_handler(RequestValidationError)
@@ -97,6 +98,6 @@ def install(app: FastAPI, metrics: Metrics) -> None:
         return answer(InvalidRequest(f"{str(error.detail).rstrip('.')}."))
 
     @app.exception_handler(Exception)
-    async def broken(request: Request, error: Exception) -> Response:
-        structlog.get_logger().error("broken", path=request.url.path, exc_info=error)
+    async def broken(request: Request, error: Exception) -> Response:  # noqa: ARG001
+        structlog.get_logger().error("broken", exc_info=error)
         return answer(ExchangeError("The gateway met an error that it does not know; it has been logged."))

@@ -74,6 +74,7 @@ class Context:
 async def step(context: Context) -> None:
     head = await node.read_head(context.rpc, context.signer.address)
     fresh = head.hash != context.memory.head
+    context.metrics.funds.labels(context.signer.address.hex()).set(head.funds / 10**18)
     if fresh:
         await confirm(context, head)
         await outbid_lowest(context, head)

@@ -28,6 +28,7 @@ class Head(NamedTuple):
     nonce: int  # how many of the signer's transactions are included
     finalized: int  # -1 when the node knows of no finality
     fees: Fees
+    funds: int  # wei
 
 
 class Log(msgspec.Struct):
@@ -54,12 +55,13 @@ _HEADER = msgspec.json.Decoder(_Header | None)
 
 
 async def read_head(rpc: Rpc, signer: bytes) -> Head:
-    latest, nonce, finalized, tip = await rpc.batch_raw(
+    latest, nonce, finalized, tip, funds = await rpc.batch_raw(
         [
             ("eth_getBlockByNumber", ("latest", False)),
             ("eth_getTransactionCount", (to_hex(signer), "latest")),
             ("eth_getBlockByNumber", ("finalized", False)),
             ("eth_maxPriorityFeePerGas", ()),
+            ("eth_getBalance", (to_hex(signer), "latest")),
         ]
     )
     head = _HEADER.decode(_known(latest))
@@ -74,6 +76,7 @@ async def read_head(rpc: Rpc, signer: bytes) -> Head:
         nonce=from_quantity(msgspec.json.decode(_known(nonce))),
         finalized=-1 if final is None else from_quantity(final.number),
         fees=quote(from_quantity(head.base_fee_per_gas), offered),
+        funds=from_quantity(msgspec.json.decode(_known(funds))),
     )
 
 

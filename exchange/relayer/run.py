@@ -86,9 +86,18 @@ async def _batching(relayer: Relayer, up: Up) -> None:
             await refund_everyone(connection, master=relayer.master, chain_id=relayer.chain.chain_id)
             up()
             relayer.metrics.batched.inc(batched)
-            relayer.metrics.queue.set(await store.queue_length(connection))
+            await _report(relayer, connection)
             # More than a batch came in meanwhile: there is no company to wait for.
             await asyncio.sleep(0 if batched > relayer.batch_size else relayer.linger)
+
+
+async def _report(relayer: Relayer, connection: AsyncConnection) -> None:
+    backlog = await store.backlog(connection)
+    relayer.metrics.queue.set(backlog.calls)
+    relayer.metrics.queue_age.set(backlog.oldest_call)
+    relayer.metrics.promise_age.set(backlog.oldest_purchase)
+    for signer, paused in (await store.paused(connection)).items():
+        relayer.metrics.paused.labels(signer.hex()).set(paused)
 
 
 async def _lane(relayer: Relayer, signer: Signer, bundles: bool, up: Up) -> None:

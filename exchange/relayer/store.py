@@ -366,7 +366,28 @@ async def resume(connection: AsyncConnection, signer: bytes, *, paused: str) -> 
     )
 
 
-async def queue_length(connection: AsyncConnection) -> int:
-    cursor = await connection.execute("select count(*) from exchange.call where state = 'queued'")
+class Backlog(NamedTuple):
+    """What waits. Ages are seconds, 0 if nothing does."""
+
+    calls: int
+    oldest_call: float
+    oldest_purchase: float
+
+
+async def backlog(connection: AsyncConnection) -> Backlog:
+    cursor = await connection.execute(
+        "select count(*), coalesce(extract(epoch from now() - min(created_at)), 0)::float8,"
+        " coalesce((select extract(epoch from now()) - min(first.accepted_at) from exchange.merchant m"
+        "           cross join lateral (select p.accepted_at from exchange.purchase p where p.merchant_id = m.id"
+        "                               and p.batch_number is null and p.points > 0 order by p.id limit 1) first),"
+        "          0)::float8"
+        " from exchange.call where state = 'queued'"
+    )
     row = await cursor.fetchone()
-    return 0 if row is None else int(row[0])
+    return Backlog(0, 0.0, 0.0) if row is None else Backlog(*row)
+
+
+async def paused(connection: AsyncConnection) -> dict[bytes, bool]:
+    """Of every signer whether it is."""
+    cursor = await connection.execute("select address, paused is not null from exchange.signer", binary=True)
+    return {bytes(address): bool(stopped) for address, stopped in await cursor.fetchall()}

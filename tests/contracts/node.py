@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, cast
 
@@ -12,7 +14,19 @@ from web3.types import RPCEndpoint
 
 from contracts import artifact, bindings
 from contracts.bindings import Event
-from tests.contracts.world import GAS, Chain, Refused
+from tests.conftest import Anvil, free_port
+from tests.contracts.world import GAS, Chain, Refused, World, make_world
+
+
+@contextmanager
+def world_with_passkeys() -> Iterator[World]:
+    """The contracts on a node that has the precompile."""
+    node = Anvil(free_port(), ("--hardfork", "osaka"))
+    node.start()
+    try:
+        yield make_world(chain=NodeChain.at(node.url))
+    finally:
+        node.kill()
 
 
 @dataclass
@@ -20,11 +34,12 @@ class NodeChain(Chain):
     """A node that mines every transaction at once and has unlocked accounts."""
 
     web3: Web3 = field(default_factory=Web3)
+    url: str = ""
 
     @classmethod
     def at(cls, url: str) -> NodeChain:
         web3 = Web3(HTTPProvider(url))
-        return cls(tester=None, id=web3.eth.chain_id, web3=web3)
+        return cls(tester=None, id=web3.eth.chain_id, web3=web3, url=url)
 
     @property
     def now(self) -> int:
@@ -34,9 +49,9 @@ class NodeChain(Chain):
         self._request("evm_increaseTime", seconds)
         self._request("evm_mine")
 
-    def deploy(self, name: str, types: Any = (), values: Any = ()) -> bytes:
+    def deploy(self, name: str, types: Any = (), values: Any = (), *, sender: int = 0) -> bytes:
         data = artifact.load(name).bytecode + encode(types, values).hex()
-        sent = self.web3.eth.send_transaction({"from": self.web3.eth.accounts[0], "data": data, "gas": GAS})  # type: ignore[typeddict-item]
+        sent = self.web3.eth.send_transaction({"from": self.web3.eth.accounts[sender], "data": data, "gas": GAS})  # type: ignore[typeddict-item]
         address = self.web3.eth.wait_for_transaction_receipt(sent)["contractAddress"]
         return bytes.fromhex(cast(str, address)[2:])
 
@@ -57,6 +72,12 @@ class NodeChain(Chain):
             reason = getattr(failed, "data", None) or "0x"
             raise Refused(bindings.describe_error(bytes.fromhex(str(reason)[2:]))) from None
 
+    def trace(self, to: bytes, data: bytes) -> list[dict[str, Any]]:
+        """The calls that a call would make, precompiles included."""
+        transaction = {"to": f"0x{to.hex()}", "data": f"0x{data.hex()}"}
+        answer = self._request("debug_traceCall", transaction, "latest", {"tracer": "callTracer"})
+        return list(answer["calls"])
+
     def account(self, sender: int) -> bytes:
         return bytes.fromhex(self.web3.eth.accounts[sender][2:])
 
@@ -70,6 +91,7 @@ class NodeChain(Chain):
         account = self.web3.eth.accounts[sender]
         return {"from": account, "to": Web3.to_checksum_address(to), "data": "0x" + data.hex(), "gas": GAS}
 
-    def _request(self, method: str, *parameters: object) -> None:
+    def _request(self, method: str, *parameters: object) -> Any:
         answer = self.web3.provider.make_request(RPCEndpoint(method), list(parameters))
         assert "error" not in answer, answer
+        return answer["result"]

@@ -22,6 +22,7 @@ CHAIN_ID = 131277322940537  # eth-tester's own
 NOW = 1_900_000_000
 FOREVER = 2**40 - 1
 GAS = 29_000_000
+MAX_FEE_BPS = 500
 ROOT = keccak(b"receipts")
 RP_ID_HASH = hashlib.sha256(b"localhost").digest()
 LASTING = Terms(life=1_000, verified_above=2**96 - 1)
@@ -177,7 +178,10 @@ class Programme:
         return (packed.redeem if short else bindings.points_redeem)(**act, signature=signature)
 
     def balance(self, holder: Person) -> int:
-        answer = self.chain.ask(self.address, bindings.points_balance_of(account=holder.address))
+        return self.balance_of(holder.address)
+
+    def balance_of(self, holder: bytes) -> int:
+        answer = self.chain.ask(self.address, bindings.points_balance_of(account=holder))
         return bindings.points_balance_of_result(answer)
 
     def supply(self) -> int:
@@ -353,7 +357,7 @@ class World:
         )
 
 
-def make_world(max_fee_bps: int = 500, *, chain: Chain | None = None) -> World:
+def make_world(max_fee_bps: int = MAX_FEE_BPS, *, chain: Chain | None = None) -> World:
     """The contracts, the operator (account 0) with an allowance to the exchange, and nothing else."""
     chain = chain or Chain.start()
     settlement = chain.deploy("SettlementToken")

@@ -17,7 +17,9 @@ from typing import Any
 import httpx2
 import psycopg
 import pytest
+import structlog
 from eth_account import Account
+from structlog.testing import capture_logs
 
 from exchange.errors import ExchangeError
 from exchange.settings import Settings
@@ -54,6 +56,26 @@ async def test_metrics_count_requests_by_route_and_refusals_by_type(client: Clie
     assert 'route="/v1/customers/{id}",status="404"} 1.0' in text
     assert "points_purchases_accepted_total 1.0" in text
     assert 'points_refusals_total{type="customer-not-found"} 2.0' in text
+
+
+@pytest.mark.asyncio
+async def test_a_request_is_logged_by_its_id_and_what_it_made_and_nothing_of_a_person(client: Client) -> None:
+    shop = await client.shop()
+    await client.customer(shop)
+    secret = sale(reference="secret-reference", store="secret-store")
+    with capture_logs(processors=[structlog.contextvars.merge_contextvars]) as lines:
+        made = await client.http.post("/v1/purchases", json=secret, headers={**shop.once(), "x-request-id": "till-7"})
+        own = await client.http.post("/v1/purchases", json=sale(member="secret-member"), headers=shop.once())
+        odd = {**shop.once(), "x-request-id": "spaces and more"}
+        await client.http.get("/v1/purchases?reference=secret-unknown", headers=odd)
+        await client.http.get("/v1/programmes")
+    accepted, refused, missing = lines
+    assert made.headers["x-request-id"] == accepted["request"] == "till-7"
+    assert (accepted["purchase"], accepted["route"], accepted["status"]) == (made.json()["id"], "/v1/purchases", 201)
+    assert own.headers["x-request-id"] == refused["request"] != "till-7"
+    assert (refused["problem"], missing["problem"]) == ("customer-not-found", "purchase-not-found")
+    assert missing["request"] != "spaces and more"
+    assert "secret" not in str(lines)
 
 
 @pytest.mark.asyncio

@@ -14,6 +14,7 @@ import psycopg
 import pytest
 
 from contracts import deployment
+from exchange.relayer import store
 from exchange.relayer.run import Relayer, relay
 from tests.relayer.rig import MASTER, OPERATOR, RELAYER, Programme, Rig
 
@@ -42,6 +43,22 @@ async def minted(rig: Rig, programme: Programme, points: int) -> None:
             return
         await asyncio.sleep(0.05)
     raise TimeoutError(f"{await rig.supply(programme)} of {points} minted")
+
+
+async def test_what_waits_and_what_is_paused_is_measured(rig: Rig) -> None:
+    programme = await rig.programme()
+    await rig.purchases(programme, 3, customers=await rig.customers(1))
+    await rig.sql.execute("update exchange.purchase set accepted_at = accepted_at - 100")
+    await rig.sql.execute("update exchange.call set created_at = now() - interval '50 seconds'")
+    calls, call_age, purchase_age = await store.backlog(rig.sql)
+    assert (calls, 50 <= call_age < 60, 100 <= purchase_age < 110) == (1, True, True)
+    await rig.settle()
+    await rig.batch()
+    await rig.settle()
+    assert await store.backlog(rig.sql) == (0, 0, 0)
+    [lane] = [signer.address for signer in await rig.signers() if signer.role == "relayer"]
+    await store.pause(rig.sql, lane, "a reason")
+    assert [stopped for address, stopped in (await store.paused(rig.sql)).items() if address == lane] == [True]
 
 
 async def test_two_relayers_at_once_mint_once(rig: Rig) -> None:

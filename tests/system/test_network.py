@@ -121,6 +121,9 @@ def test_a_wallet_earns_spends_and_gives_without_gas(till: Till) -> None:
     assert sold.status_code == 201, sold.text
     assert sold.json()["points"] == "24.68"
     until(lambda: till.is_minted(sold.json()["id"]))
+    traced = till.network.points("trace", sold.json()["id"])
+    stations = [line.split()[0] for line in traced.communicate(timeout=60)[0].splitlines()]
+    assert stations == ["accepted", "batch", "call", "transaction", "attempt", "block"]
     assert till.holds() == 2468
     sent = till.sign({"kind": "send", "amount": "4.68", "to": Account.create().address})
     until(lambda: till.has_taken_effect(sent))

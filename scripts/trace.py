@@ -1,0 +1,76 @@
+"""`points trace`: the way of one purchase, refund or intent, from the request to the block, from what is stored.
+
+The id is the one that the gateway answered with and that its log line carries.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+from uuid import UUID
+
+import psycopg
+from psycopg.rows import dict_row
+from rich.console import Console
+
+from scripts.errors import CommandFailed
+
+_STARTS = """
+select 'purchase' as what, p.id, p.reference, to_timestamp(p.accepted_at) as at, b.call_id, p.batch_number as batch,
+       p.batch_index as place
+from exchange.purchase p
+left join exchange.batch b on b.merchant_id = p.merchant_id and b.number = p.batch_number
+where p.id = %(id)s
+union all
+select 'refund', r.id, r.reference, r.created_at, r.call_id, p.batch_number, p.batch_index
+from exchange.refund r join exchange.purchase p on p.merchant_id = r.merchant_id and p.id = r.purchase_id
+where r.id = %(id)s
+union all
+select i.kind, i.id, '0x' || encode(i.digest, 'hex'), i.created_at, i.call_id, null, null
+from exchange.intent i where i.id = %(id)s
+"""
+
+_CALL = """
+select c.id, c.kind, c.state, c.failure, c.tries, c.position, t.nonce, t.state as transaction_state, t.block,
+       '0x' || encode(t.block_hash, 'hex') as block_hash, '0x' || encode(t.signer, 'hex') as signer,
+       (select array_agg('0x' || encode(a.hash, 'hex') order by a.max_fee) from exchange.attempt a
+        where a.transaction_id = t.id) as hashes
+from exchange.call c left join exchange.transaction t on t.id = c.transaction_id where c.id = %s
+"""
+
+
+class UnknownId(CommandFailed):
+    """Raised when nothing has this id."""
+
+
+async def show(settings: Mapping[str, str], id: UUID, console: Console) -> None:
+    """Prints each station with its time. Raises `UnknownId`."""
+    async with await psycopg.AsyncConnection.connect(settings["POINTS_DATABASE_URL"], row_factory=dict_row) as sql:
+        start = await (await sql.execute(_STARTS, {"id": id})).fetchone()
+        if start is None:
+            raise UnknownId(f"No purchase, refund or intent has the id {id}.")
+        call = None
+        if start["call_id"] is not None:
+            call = await (await sql.execute(_CALL, (start["call_id"],))).fetchone()
+    for name, value in stations(start, call):
+        console.print(f"{name:<12} {value}", highlight=False, soft_wrap=True)
+
+
+def stations(start: Mapping[str, Any], call: Mapping[str, Any] | None) -> list[tuple[str, str]]:
+    """What happened, in order. Pure."""
+    way = [("accepted", f"{start['at']:%Y-%m-%d %H:%M:%S} {start['what']} {start['id']} ({start['reference']})")]
+    if start["batch"] is not None:
+        way.append(("batch", f"{start['batch']}, entry {start['place']}"))
+    if call is None:
+        return [*way, ("waiting", "no call carries it yet")]
+    tried = f", tried {call['tries']} times before" if call["tries"] else ""
+    way.append(("call", f"{call['id']} {call['kind']}, {call['state']}{tried}"))
+    if call["failure"] is not None:
+        way.append(("failure", call["failure"]))
+    if call["hashes"] is not None:
+        place = f"call {call['position']} of it" if call["position"] is not None else "alone"
+        way.append(("transaction", f"nonce {call['nonce']} of {call['signer']}, {call['transaction_state']}, {place}"))
+        way.extend(("attempt", hash_) for hash_ in call["hashes"])
+    if call["block"] is not None:
+        way.append(("block", f"{call['block']} {call['block_hash']}"))
+    return way
