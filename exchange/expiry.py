@@ -38,19 +38,23 @@ left join lateral (
 ) life on true
 left join lateral (
     -- The last activity as such. An index leads to it from the newest entry on.
-    select k.time / 86400 as day from mirror.entry e join mirror.block k on k.number = e.block
+    select k.time / 86400 as day, e.block, e.log_index, e.side
+    from mirror.entry e join mirror.block k on k.number = e.block
     where e.holder = {account}.holder and e.programme = {account}.programme
       and (e.kind in ('earned', 'swapped', 'redeemed', 'gave') or (e.side = 0 and e.kind in ('sent', 'transferred')))
     order by e.block desc, e.log_index desc limit 1
 ) act on true
 left join lateral (
-    -- Only of accounts that would be dead otherwise: the last time that points came to an empty account.
+    -- Only of accounts that got points since: the last time that points came to an empty account.
     select max(k.time) / 86400 as day
     from (
         select e.block, e.delta, sum(e.delta) over (order by e.block, e.log_index, e.side) - e.delta as before
         from mirror.entry e where e.holder = {account}.holder and e.programme = {account}.programme
     ) e join mirror.block k on k.number = e.block
-    where e.before = 0 and e.delta > 0 and (act.day is null or act.day + life.days < {today})
+    where e.before = 0 and e.delta > 0 and exists (
+        select 1 from mirror.entry n where n.holder = {account}.holder and n.programme = {account}.programme
+          and n.delta > 0 and (act.day is null or (n.block, n.log_index, n.side) > (act.block, act.log_index, act.side))
+    )
 ) begun on true
 left join lateral (
     select (greatest(act.day, begun.day) + life.days + 1) * 86400 as at,

@@ -92,6 +92,16 @@ async def test_a_longer_life_brings_back_what_nobody_has_touched(client: Client)
     assert [each["points"] for each in await balances(client, b"a" * 20)] == ["5.00"]
 
 
+async def test_points_that_came_to_an_emptied_account_begin_a_life_of_their_own(client: Client) -> None:
+    shop = await client.shop()
+    live(client, shop, 30)
+    moved(client, shop, b"a" * 20, 500, "earned", ago=20)
+    moved(client, shop, b"a" * 20, -500, "redeemed", ago=10)
+    moved(client, shop, b"a" * 20, 200, "received", ago=2)
+    [balance] = await balances(client, b"a" * 20)
+    assert (balance["points"], balance["expires_at"]) == ("2.00", midnight(29))
+
+
 @dataclass
 class Account:
     """`contracts/src/Ledger.sol`, of one holder: the plain twin."""
