@@ -4,13 +4,18 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := .make
 
-.PHONY: up test check bench kills twin clean install lock artifacts format gas
+# In contracts/, by the shell: the program for this platform, from npm.
+FORGE := node_modules/@foundry-rs/forge-*/bin/forge
+
+.PHONY: up test check bench fuzz kills twin clean install lock artifacts format gas
 
 up: install  ## PostgreSQL, a chain, contracts, sample merchants, a week of purchases, the gateway on 127.0.0.1:8000
 	@$(BIN)/points up
 
 test: $(STAMP)/dev $(STAMP)/node $(STAMP)/browser  ## every test, on a real database, a real node and a real browser
 	@$(BIN)/python -m contracts.compile --check
+	@grep '^seed' contracts/foundry.toml
+	@cd contracts && FOUNDRY_PROFILE=tests $(FORGE) test
 	@$(BIN)/pytest -q
 
 check: $(STAMP)/dev  ## format, lint, types, direction of imports
@@ -21,6 +26,16 @@ check: $(STAMP)/dev  ## format, lint, types, direction of imports
 
 bench: $(STAMP)/dev $(STAMP)/node  ## purchases per second, end to end
 	@$(BIN)/points bench
+
+fuzz: CALLS ?= 1000000
+fuzz: DEPTH ?= 500
+fuzz: RUNS ?= $$(($(CALLS) / $(DEPTH)))
+fuzz: SEED := $(or $(SEED),0x$(shell od -An -N6 -tx1 /dev/urandom | tr -d ' '))
+fuzz: $(STAMP)/dev $(STAMP)/node  ## random lives of the network: CALLS in runs of DEPTH, every invariant held to; SEED repeats one
+	@$(BIN)/python -m contracts.compile --check
+	@echo "seed = $(SEED)"
+	@cd contracts && FOUNDRY_PROFILE=tests FOUNDRY_FUZZ_SEED=$(SEED) FOUNDRY_INVARIANT_RUNS=$(RUNS) \
+		FOUNDRY_INVARIANT_DEPTH=$(DEPTH) FOUNDRY_INVARIANT_CHECK_INTERVAL=50 $(FORGE) test --match-test invariant_
 
 kills: $(STAMP)/dev $(STAMP)/node  ## the long form of the kill test: WEEKS of purchases under KILLS times kill -9
 	@WEEKS=$(or $(WEEKS),20) KILLS=$(or $(KILLS),40) $(BIN)/pytest -q -s tests/system -k "first_week or kills"
