@@ -115,6 +115,7 @@ def connect(settings: Settings) -> Database:
 def _pool(settings: Settings, role: Role) -> AsyncConnectionPool[Connection]:
     milliseconds = int(settings.statement_timeout * 1000)
     seldom = role in ("operator", "auditor")
+    most = {"merchant": settings.pool_size, "public": max(1, settings.pool_size // 2)}.get(role, _SELDOM)
 
     async def checked(connection: Connection) -> None:
         if settings.environment == "production":
@@ -133,8 +134,8 @@ def _pool(settings: Settings, role: Role) -> AsyncConnectionPool[Connection]:
             "options": f"-c role={ROLES[role]} -c statement_timeout={milliseconds}"
             f" -c lock_timeout={milliseconds // 2} -c timezone=UTC",
         },
-        min_size=0 if seldom else min(2, settings.pool_size),
-        max_size=min(_SELDOM, settings.pool_size) if seldom else settings.pool_size,
+        min_size=0 if seldom else min(2, most),
+        max_size=most,
         timeout=settings.pool_timeout,
         # Short, for the delay between attempts doubles: a database that came back must not be waited for.
         reconnect_timeout=settings.pool_timeout,
@@ -145,7 +146,7 @@ def _pool(settings: Settings, role: Role) -> AsyncConnectionPool[Connection]:
 _LOGIN: Final = """
 select session_user::text as login, r.rolsuper as superuser, r.rolbypassrls as bypasses,
        exists (select 1 from pg_class c
-               where c.relnamespace = 'exchange'::regnamespace and pg_has_role(session_user, c.relowner, 'usage'))
+               where c.relnamespace = to_regnamespace('exchange') and pg_has_role(session_user, c.relowner, 'member'))
        as owns
 from pg_roles r where r.rolname = session_user
 """

@@ -36,7 +36,7 @@ class Settings(BaseSettings):
     host: str = "127.0.0.1"
     port: int = 8000
     workers: int = 1
-    pool_size: int = 10  # connections a worker for merchants, and as many for the public and for looking keys up
+    pool_size: int = 10  # connections a worker for merchants, and half as many for the public and for looking keys up
     pool_timeout: float = 3.0  # for a connection, after which the database counts as down
     statement_timeout: float = 15.0
     max_head_age: float = 60.0  # of the mirror's newest block, beyond which the gateway is not ready

@@ -535,8 +535,9 @@ async def test_production_refuses_a_login_that_could_see_every_tenant(
         bypassing = login("bypassrls", roles)
         owning = login("", roles)
         connection.execute(f"alter table exchange.purchase owner to {urlsplit(owning).username}".encode())
+    becoming = login("noinherit", (*roles, str(urlsplit(owning).username)))
     await starts(make_settings(**OWN, database_url=safe))
-    for unsafe in (database, bypassing, owning):
+    for unsafe in (database, bypassing, owning, becoming):
         with pytest.raises(UnsafeLogin, match="Production refuses the database login"):
             await starts(make_settings(**OWN, database_url=unsafe))
         await starts(make_settings(database_url=unsafe))  # in development it serves, in the same roles

@@ -184,16 +184,14 @@ GRANTS: Final = {
     ),
 }
 
-_OWN: Final = "merchant_id = (select exchange.tenant())"
-_OWN_PROGRAMME: Final = (
-    "programme = (select m.programme from exchange.merchant m where m.id = (select exchange.tenant()))"
-)
-_OWN_KEYS: Final = "scope = (select exchange.tenant())::text"
+_OWN: Final = "merchant_id = exchange.tenant()"
+_OWN_PROGRAMME: Final = "programme = (select m.programme from exchange.merchant m where m.id = exchange.tenant())"
+_OWN_KEYS: Final = "scope = exchange.tenant()::text"
 _HOLDERS_ACTS: Final = "'send', 'redeem', 'swap', 'give'"
 
 # role, table, command, which rows (using), which new rows (with check)
 POLICIES: Final = (
-    ("points_merchant", "merchant", "select", "id = (select exchange.tenant())", None),
+    ("points_merchant", "merchant", "select", "id = exchange.tenant()", None),
     ("points_merchant", "api_key", "all", _OWN, f"{_OWN} and role = 'merchant'"),
     ("points_merchant", "earning_rule", "all", _OWN, _OWN),
     (
