@@ -7,7 +7,7 @@ STAMP := .make
 # In contracts/, by the shell: the program for this platform, from npm.
 FORGE := node_modules/@foundry-rs/forge-*/bin/forge
 
-.PHONY: up test check bench fuzz kills twin clean install lock artifacts format gas
+.PHONY: up test check bench fuzz kills twin clean install lock artifacts format gas prove slither erc20 mutate
 
 up: install  ## PostgreSQL, a chain, contracts, sample merchants, a week of purchases, the gateway on 127.0.0.1:8000
 	@$(BIN)/points up
@@ -50,6 +50,18 @@ format: $(STAMP)/dev
 artifacts: $(STAMP)/dev $(STAMP)/node  ## recompile the contracts and regenerate their bindings
 	$(BIN)/python -m contracts.compile
 
+prove: $(STAMP)/prove $(STAMP)/node  ## what can be proved of the contracts, for all inputs, and what a static analysis finds
+	@$(BIN)/python -m scripts.prove symbolic static erc20
+
+slither: $(STAMP)/prove $(STAMP)/node  ## the static analysis alone
+	@$(BIN)/python -m scripts.prove static
+
+erc20: $(STAMP)/prove $(STAMP)/node  ## the ERC-20 suites of others alone
+	@$(BIN)/python -m scripts.prove erc20
+
+mutate: $(STAMP)/prove $(STAMP)/node  ## whether the proofs notice small mistakes; long: PART is account, quote, margin or issuance
+	@$(BIN)/python -m scripts.mutate $(PART)
+
 gas: $(STAMP)/dev $(STAMP)/peers  ## what each act costs beside well-known contracts; writes our figures' snapshot
 	@$(BIN)/python -m scripts.gas
 
@@ -58,6 +70,8 @@ lock: $(STAMP)/dev  ## pin the newest dependencies that pyproject.toml admits, w
 		--extra replay --group build -o requirements/run.txt
 	$(BIN)/uv pip compile pyproject.toml --universal --generate-hashes --no-header -q \
 		--extra replay --group build --group dev -c requirements/run.txt -o requirements/dev.txt
+	$(BIN)/uv pip compile requirements/prove.in --upgrade --universal --python-version 3.11 --generate-hashes \
+		--no-header -q -o requirements/prove.txt
 
 install: $(STAMP)/run $(STAMP)/node
 
@@ -73,6 +87,13 @@ $(STAMP)/run: requirements/run.txt pyproject.toml | $(VENV)/bin/python
 $(STAMP)/dev: requirements/dev.txt $(STAMP)/run
 	@echo "Installing development packages ..."
 	@$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements/dev.txt
+	@mkdir -p $(STAMP) && touch $@
+
+# The provers pin older packages than ours.
+$(STAMP)/prove: requirements/prove.txt | $(STAMP)/run
+	@echo "Installing the provers ..."
+	@$(PYTHON) -m venv .venv-prove
+	@.venv-prove/bin/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements/prove.txt
 	@mkdir -p $(STAMP) && touch $@
 
 $(STAMP)/node: contracts/package.json contracts/package-lock.json | $(STAMP)/run
@@ -91,5 +112,5 @@ $(STAMP)/peers: contracts/package.json contracts/package-lock.json | $(STAMP)/no
 	@mkdir -p $(STAMP) && touch $@
 
 clean:  ## everything that was installed, built or stored
-	rm -rf $(VENV) $(STAMP) .data build *.egg-info contracts/node_modules contracts/cache contracts/out
+	rm -rf $(VENV) .venv-prove $(STAMP) .data build *.egg-info contracts/node_modules contracts/cache contracts/out
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -9,10 +9,23 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI
 
 from contracts import deployment
-from exchange.api import charities, custody, customers, health, holds, intents, merchants, problems, purchases, refunds
+from exchange.api import (
+    charities,
+    custody,
+    customers,
+    health,
+    holds,
+    intents,
+    keys,
+    merchants,
+    problems,
+    purchases,
+    refunds,
+)
 from exchange.api.bounds import Bounded
-from exchange.database import connect
+from exchange.database import connect, refuse_unsafe_login
 from exchange.gateway import Gateway
+from exchange.limits import make_limits
 from exchange.metrics import Measured, Metrics
 from exchange.settings import Settings
 
@@ -30,12 +43,14 @@ def create_app(settings: Settings, *, clock: Callable[[], float] = time.time) ->
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        await refuse_unsafe_login(settings)
         database = connect(settings)
         app.state.gateway = Gateway(
             settings=settings,
             database=database,
             deployment=deployment.load(settings.deployment),
             metrics=metrics,
+            limits=make_limits(settings),
             clock=clock,
         )
         await database.open()
@@ -48,7 +63,8 @@ def create_app(settings: Settings, *, clock: Callable[[], float] = time.time) ->
     # The bulk route of custodial acts comes before the routes of one customer, which would take "intents" for an id.
     for router in (
         purchases.router, refunds.router, custody.router, customers.router, customers.holders,
-        intents.router, intents.quotes, merchants.router, merchants.programmes, charities.router, charities.campaigns,
+        intents.router, intents.quotes, merchants.router, merchants.programmes, keys.router, keys.own,
+        charities.router, charities.campaigns,
         holds.router, health.router,
     ):  # fmt: skip
         app.include_router(router)

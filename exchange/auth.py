@@ -1,9 +1,11 @@
-"""API keys: who calls, and what for.
+"""API keys: who calls, what for, and until when.
 
 A key is `pex_<env>_<prefix>_<secret>_<checksum>`. The prefix finds it and may be shown; the checksum turns away a
 mistyped key without a query; the secret has 250 random bits, so its digest at rest is one HMAC-SHA-256 under the
-pepper. Keys are read from the database at every request: a revoked key is dead at once. The operator's first key
-comes from the settings. A key is shown once, when it is made, and never logged.
+pepper. Keys are read from the database at every request: one that was revoked or has expired is dead at once. The
+operator's first key comes from the settings. A key is shown once, when it is made, and never logged.
+
+A key never grants more than it has: neither a scope that it lacks, nor a life longer than its own.
 """
 
 from __future__ import annotations
@@ -12,33 +14,59 @@ import hashlib
 import hmac
 import secrets
 from dataclasses import dataclass
-from typing import Literal
+from datetime import UTC, datetime, timedelta
+from typing import Any
 from uuid import UUID
 
-from exchange.database import Connection, one
+from exchange.database import Connection, Tenant, one, rows
 from exchange.errors import ApiKeyNotFound, Forbidden, Unauthenticated
-from exchange.merchant import COLUMNS, Merchant
+from exchange.merchant import Merchant
+from exchange.scopes import SCOPES, Role, Scope
 from exchange.settings import Settings
-
-Role = Literal["operator", "merchant"]
 
 _ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZabcdefghjkmnpqrstvwxyz"
 
 
-_REFUSAL = "The API key is unknown, malformed or revoked."
+_REFUSAL = "The API key is unknown, malformed, revoked or expired."
 
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """`merchant` is set exactly for the role merchant."""
+    """`merchant` is set exactly for the role merchant. `prefix` names the key; the operator's first has none."""
 
     role: Role
     merchant: Merchant | None
+    scopes: frozenset[Scope]
+    prefix: str | None
+    expires_at: datetime | None
+
+    @property
+    def tenant(self) -> Tenant:
+        """On whose behalf the database is asked."""
+        if self.merchant is not None:
+            return self.merchant.id
+        return "operator" if self.role == "operator" else "auditor"
 
     @property
     def scope(self) -> str:
         """Of its idempotency keys."""
         return "operator" if self.merchant is None else str(self.merchant.id)
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """What a new key is for. `expires_at` None: it never expires."""
+
+    role: Role
+    merchant_id: UUID | None
+    scopes: frozenset[Scope]
+    label: str | None = None
+    expires_at: datetime | None = None
+
+
+def everything(role: Role, merchant_id: UUID | None = None) -> Grant:
+    """Every scope of the role, for ever."""
+    return Grant(role, merchant_id, SCOPES[role])
 
 
 def _checksum(body: str) -> str:
@@ -66,53 +94,73 @@ def prefix_of(key: str) -> str:
     return parts[2]
 
 
-async def store_key(sql: Connection, settings: Settings, *, role: Role, merchant_id: UUID | None) -> str:
+def expiry(who: Caller, *, now: int, expires_in: int | None) -> datetime | None:
+    """When a key that `who` makes ends, asked for in seconds from now; as it does itself if nothing is asked for.
+
+    Raises `Forbidden` beyond its own life.
+    """
+    if expires_in is None:
+        return who.expires_at
+    wanted = datetime.fromtimestamp(now, UTC) + timedelta(seconds=expires_in)
+    if who.expires_at is not None and wanted > who.expires_at:
+        raise Forbidden(f"This API key ends at {who.expires_at.isoformat()}, so it cannot make one that lives longer.")
+    return wanted
+
+
+async def store_key(sql: Connection, settings: Settings, grant: Grant) -> str:
     """Makes and stores a key; answers the key itself, for the only time."""
     key = new_key(settings)
     await sql.execute(
-        "insert into exchange.api_key (prefix, digest, role, merchant_id) values (%s, %s, %s, %s)",
-        (prefix_of(key), _digest(settings, key), role, merchant_id),
-    )
+        "insert into exchange.api_key (prefix, digest, role, merchant_id, scopes, label, expires_at)"
+        " values (%s, %s, %s, %s, %s, %s, %s)",
+        (
+            prefix_of(key), _digest(settings, key), grant.role, grant.merchant_id, sorted(grant.scopes), grant.label,
+            grant.expires_at,
+        ),
+    )  # fmt: skip
     return key
 
 
-async def revoke_key(sql: Connection, *, merchant_id: UUID, prefix: str) -> None:
+async def keys(sql: Connection, merchant_id: UUID | None) -> list[dict[str, Any]]:
+    """What may be shown of a merchant's keys, or, without one, of operators' and auditors'."""
+    return await rows(
+        sql,
+        "select prefix, role, label, scopes, created_at, expires_at, revoked_at from exchange.api_key"
+        " where merchant_id is not distinct from %s order by created_at, prefix",
+        merchant_id,
+    )
+
+
+async def revoke_key(sql: Connection, *, merchant_id: UUID | None, prefix: str) -> None:
+    """At once. Without a merchant, an operator's or auditor's key. Raises `ApiKeyNotFound`."""
     revoked = await one(
         sql,
-        "update exchange.api_key set revoked_at = coalesce(revoked_at, now()) where prefix = %s and merchant_id = %s"
-        " returning 1",
+        "update exchange.api_key set revoked_at = coalesce(revoked_at, now())"
+        " where prefix = %s and merchant_id is not distinct from %s returning 1",
         prefix,
         merchant_id,
     )
     if revoked is None:
-        raise ApiKeyNotFound(f'The merchant has no API key with the prefix "{prefix}".')
+        whose = "The merchant has" if merchant_id is not None else "The operator has"
+        raise ApiKeyNotFound(f'{whose} no API key with the prefix "{prefix}".')
 
 
-def is_first_operator(settings: Settings, key: str) -> bool:
-    return hmac.compare_digest(key.encode(), settings.operator_api_key.get_secret_value().encode())
+def first_operator(settings: Settings, key: str) -> Caller | None:
+    """The operator, if `key` is the one from the settings."""
+    if not hmac.compare_digest(key.encode(), settings.operator_api_key.get_secret_value().encode()):
+        return None
+    return Caller(role="operator", merchant=None, scopes=SCOPES["operator"], prefix=None, expires_at=None)
 
 
 async def caller(sql: Connection, settings: Settings, key: str, *, prefix: str) -> Caller:
     """Who holds `key`. Raises `Unauthenticated`, with one and the same detail for every reason."""
-    row = await one(
-        sql,
-        f"select k.role, k.digest, {COLUMNS} from exchange.api_key k"  # noqa: S608
-        " left join exchange.merchant m on m.id = k.merchant_id where k.prefix = %s and k.revoked_at is null",
-        prefix,
-    )
-    if row is None or not hmac.compare_digest(row["digest"], _digest(settings, key)):
+    row = await one(sql, "select * from exchange.authenticate(%s, %s)", prefix, _digest(settings, key))
+    if row is None:
         raise Unauthenticated(_REFUSAL)
-    role: Role = row["role"]
-    return Caller(role=role, merchant=Merchant.of(row) if role == "merchant" else None)
-
-
-def operator(who: Caller) -> Caller:
-    if who.role != "operator":
-        raise Forbidden("This operation is the operator's.")
-    return who
-
-
-def merchant(who: Caller) -> Merchant:
-    if who.merchant is None:
-        raise Forbidden("This operation is a merchant's; the operator has no customers or purchases of its own.")
-    return who.merchant
+    return Caller(
+        role=row["role"],
+        merchant=Merchant.of(row) if row["role"] == "merchant" else None,
+        scopes=frozenset(row["scopes"]),
+        prefix=prefix,
+        expires_at=row["expires_at"],
+    )

@@ -118,7 +118,7 @@ async def _names(sql: Connection, merchant: Merchant, wishes: Sequence[Wish]) ->
     ids = {id for wish in wishes for id in (wish.customer, wish.to_customer) if id is not None}
     slugs = {wish.into for wish in wishes if wish.into is not None}
     charities = {wish.charity for wish in wishes if wish.charity is not None}
-    programmes = await rows(sql, "select slug, programme from exchange.merchant where slug = any(%s)", list(slugs))
+    programmes = await rows(sql, "select slug, programme from exchange.programme where slug = any(%s)", list(slugs))
     given = await rows(sql, "select slug, address from exchange.charity where slug = any(%s)", list(charities))
     return Names(
         customers=await members(sql, merchant, references=list(references), ids=list(ids)),

@@ -96,13 +96,13 @@ async def _linked(sql: Connection, wanted: Sequence[Enrolment]) -> dict[bytes | 
         await sql.execute(
             "insert into exchange.customer (id, holder, custody)"
             " select id, holder, 'wallet' from unnest(%s::uuid[], %s::bytea[]) as w (id, holder) order by holder"
-            " on conflict (holder) do nothing",
+            " on conflict do nothing",
             ([uuid7() for _ in wallets], wallets),
         )
     found: dict[bytes | UUID, dict[str, Any]] = {}
     for row in await rows(
         sql,
-        "select id, holder, custody from exchange.customer where holder = any(%s) or id = any(%s)",
+        "select id, holder, custody from exchange.customers_named(%s::bytea[], %s::uuid[])",
         wallets,
         [item.customer for item in wanted if item.customer is not None],
     ):
@@ -179,11 +179,12 @@ def answer(row: dict[str, Any], member: str | None) -> dict[str, Any]:
 async def seen(sql: Connection, who: Caller, id: UUID) -> dict[str, Any]:
     """The customer, as a member of the caller; the operator sees all. Raises `CustomerNotFound`."""
     if who.merchant is None:
-        row = await one(sql, "select *, null as reference from exchange.customer where id = %s", id)
+        row = await one(sql, "select id, holder, custody, null as reference from exchange.customer where id = %s", id)
     else:
         row = await one(
             sql,
-            "select c.*, b.reference from exchange.member b join exchange.customer c on c.id = b.customer_id"
+            "select c.id, c.holder, c.custody, b.reference"
+            " from exchange.member b join exchange.customer c on c.id = b.customer_id"
             " where b.merchant_id = %s and b.customer_id = %s",
             who.merchant.id,
             id,

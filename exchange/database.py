@@ -1,80 +1,180 @@
-"""The gateway's one way to PostgreSQL: a pool, and two ways to use it.
+"""The gateway's one way to PostgreSQL: two ways to use it, and always on behalf of somebody.
 
 `transaction` is the only place that commits: whoever answers 2xx has left it without an error. `reading` runs each
-statement on its own, for reads and for the hot path, whose whole effect is one statement. What the driver raises
-becomes ours here: a database that is down or too slow is `DatabaseUnavailable`, a mirror that is being rebuilt is
-`MirrorUnavailable`. The pool opens without waiting, so a gateway starts, and says why it is not ready, with the
-database down.
+statement on its own, for reads and for the hot path, whose whole effect is one statement. Both are asked for by naming
+the tenant: a merchant's id, or the operator, an auditor, or the public, who are none. PostgreSQL itself then shows and
+takes what is theirs and nothing else (row-level security, revision 0011): each of the four has a role that owns no
+table, and a pool whose connections never leave that role. A merchant's id travels in front of the first statement of
+each checkout, in the same packet, so that it costs no round trip; until it is there the connection can do nothing.
+
+What the driver raises becomes ours here: a database that is down or too slow is `DatabaseUnavailable`, a mirror that
+is being rebuilt is `MirrorUnavailable`. Pools open without waiting, so a gateway starts, and says why it is not ready,
+with the database down.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Final, Literal
+from uuid import UUID
 
 import psycopg
+from psycopg import AsyncCursor
 from psycopg.rows import DictRow, dict_row
 from psycopg_pool import AsyncConnectionPool
 
 from exchange.errors import DatabaseUnavailable, MirrorUnavailable, RequestInFlight
 from exchange.settings import Settings
 
-Connection = psycopg.AsyncConnection[DictRow]
-
 MIGRATIONS = Path(__file__).resolve().parent / "migrations"
+
+Role = Literal["public", "merchant", "operator", "auditor"]
+Tenant = UUID | Literal["public", "operator", "auditor"]
+"""On whose behalf: a merchant's id, or who is no tenant and has policies of its own."""
+
+ROLES: Final[Mapping[Role, str]] = {
+    "public": "points_public",
+    "merchant": "points_merchant",
+    "operator": "points_operator",
+    "auditor": "points_auditor",
+}
+"""The role in PostgreSQL of each; `points_relayer` is the relayer's."""
+
+_SELDOM: Final = 2
+"""Connections for the operator, and for auditors, who call rarely."""
+
+
+class UnsafeLogin(Exception):
+    """When the login of a production database could leave the gateway's roles and see every tenant's rows."""
+
+
+class Connection(psycopg.AsyncConnection[DictRow]):
+    """Brings the tenant with the first statement after `on_behalf_of`."""
+
+    _due: bytes | None = None
+
+    def on_behalf_of(self, merchant: UUID | None) -> None:
+        """Says whose rows the following statements are about. None: the connection's role says it all."""
+        self._due = None if merchant is None else f"set points.tenant = '{merchant}'".encode()
+
+    async def execute(self, *arguments: Any, **options: Any) -> AsyncCursor[DictRow]:
+        due, self._due = self._due, None
+        if due is None:
+            return await super().execute(*arguments, **options)
+        try:
+            async with self.pipeline():
+                await super().execute(due, prepare=False)
+                return await super().execute(*arguments, **options)
+        except BaseException:
+            self._due = due  # both were undone together
+            raise
+
+    def cursor(self, *arguments: Any, **options: Any) -> Any:
+        if self._due is not None:
+            raise RuntimeError("the tenant comes with `execute`: a connection's first statement goes that way")
+        return super().cursor(*arguments, **options)
 
 
 class Database:
-    """A pool of connections; made by `connect`, opened and closed by the application's lifespan."""
+    """A pool for each role; made by `connect`, opened and closed by the application's lifespan."""
 
-    def __init__(self, pool: AsyncConnectionPool[Connection]) -> None:
-        self._pool = pool
+    def __init__(self, pools: Mapping[Role, AsyncConnectionPool[Connection]]) -> None:
+        self._pools = pools
 
     async def open(self) -> None:
-        await self._pool.open(wait=False)
+        for pool in self._pools.values():
+            await pool.open(wait=False)
 
     async def close(self) -> None:
-        await self._pool.close()
+        for pool in self._pools.values():
+            await pool.close()
 
     @asynccontextmanager
-    async def transaction(self) -> AsyncIterator[Connection]:
+    async def transaction(self, tenant: Tenant) -> AsyncIterator[Connection]:
         """Commits when left without an error, else rolls back."""
-        with _translated():
-            async with self._pool.connection() as connection, connection.transaction():
-                yield connection
+        async with self.reading(tenant) as connection, connection.transaction():
+            yield connection
 
     @asynccontextmanager
-    async def reading(self) -> AsyncIterator[Connection]:
+    async def reading(self, tenant: Tenant) -> AsyncIterator[Connection]:
         """A connection on which every statement is a transaction of its own."""
+        role: Role = "merchant" if isinstance(tenant, UUID) else tenant
         with _translated():
-            async with self._pool.connection() as connection:
+            async with self._pools[role].connection() as connection:
+                connection.on_behalf_of(tenant if isinstance(tenant, UUID) else None)
                 yield connection
 
 
 def connect(settings: Settings) -> Database:
-    """The pool of one worker, not yet open."""
+    """The pools of one worker, not yet open."""
+    return Database({role: _pool(settings, role) for role in ROLES})
+
+
+def _pool(settings: Settings, role: Role) -> AsyncConnectionPool[Connection]:
     milliseconds = int(settings.statement_timeout * 1000)
-    pool: AsyncConnectionPool[Connection] = AsyncConnectionPool(
+    seldom = role in ("operator", "auditor")
+    most = {"merchant": settings.pool_size, "public": max(1, settings.pool_size // 2)}.get(role, _SELDOM)
+
+    async def checked(connection: Connection) -> None:
+        if settings.environment == "production":
+            await require_safe(connection)
+
+    return AsyncConnectionPool(
         settings.database_url,
         connection_class=Connection,
+        configure=checked,
         kwargs={
             "autocommit": True,
             "row_factory": dict_row,
             "prepare_threshold": 2,
             "connect_timeout": 2,
-            "application_name": "points-exchange gateway",
-            "options": f"-c statement_timeout={milliseconds} -c lock_timeout={milliseconds // 2} -c timezone=UTC",
+            "application_name": f"points-exchange gateway {role}",
+            "options": f"-c role={ROLES[role]} -c statement_timeout={milliseconds}"
+            f" -c lock_timeout={milliseconds // 2} -c timezone=UTC",
         },
-        min_size=min(2, settings.pool_size),
-        max_size=settings.pool_size,
+        min_size=0 if seldom else min(2, most),
+        max_size=most,
         timeout=settings.pool_timeout,
         # Short, for the delay between attempts doubles: a database that came back must not be waited for.
         reconnect_timeout=settings.pool_timeout,
         open=False,
     )
-    return Database(pool)
+
+
+_LOGIN: Final = """
+select session_user::text as login, r.rolsuper as superuser, r.rolbypassrls as bypasses,
+       exists (select 1 from pg_class c
+               where c.relnamespace = to_regnamespace('exchange') and pg_has_role(session_user, c.relowner, 'member'))
+       as owns
+from pg_roles r where r.rolname = session_user
+"""
+
+
+async def require_safe(connection: Connection) -> None:
+    """Raises `UnsafeLogin` unless the login has no more than the gateway's roles: `reset role` must win nothing."""
+    row = await one(connection, _LOGIN)
+    if row is None or row["superuser"] or row["bypasses"] or row["owns"]:
+        login = "?" if row is None else row["login"]
+        raise UnsafeLogin(
+            f'Production refuses the database login "{login}": a superuser, an owner of the tables and whoever bypasses'
+            f" row-level security could see every merchant's rows. Give the gateway a login of its own that is granted"
+            f" {', '.join(ROLES.values())} and nothing else."
+        )
+
+
+async def refuse_unsafe_login(settings: Settings) -> None:
+    """At the start in production. A database that is down is no reason: every connection is looked at when it opens."""
+    if settings.environment != "production":
+        return
+    try:
+        async with await Connection.connect(
+            settings.database_url, autocommit=True, row_factory=dict_row, connect_timeout=2
+        ) as connection:
+            await require_safe(connection)
+    except psycopg.OperationalError:
+        return
 
 
 async def one(sql: Connection, query: str, *arguments: Any) -> DictRow | None:
@@ -95,8 +195,12 @@ def _translated() -> Iterator[None]:
         yield
     except psycopg.errors.LockNotAvailable as error:
         raise RequestInFlight("Another request holds what this one needs.") from error
-    except (psycopg.errors.UndefinedTable, psycopg.errors.InvalidSchemaName) as error:
-        if "mirror." not in str(error):
+    except (
+        psycopg.errors.UndefinedTable,
+        psycopg.errors.InvalidSchemaName,
+        psycopg.errors.InsufficientPrivilege,
+    ) as error:
+        if "mirror." not in str(error) and "schema mirror" not in str(error):
             raise
         raise MirrorUnavailable("The tables of the mirror do not exist at this moment.") from error
     except psycopg.OperationalError as error:

@@ -7,6 +7,7 @@ secret or another merchant's data. Pure: how a problem travels over HTTP is in `
 
 from __future__ import annotations
 
+import math
 from typing import Any, ClassVar
 
 PREFIX = "urn:points-exchange:problem:"
@@ -19,7 +20,7 @@ class ExchangeError(Exception):
     title: ClassVar[str] = "Something failed on our side"
     status: ClassVar[int] = 500
     action: ClassVar[str] = "Send the same request again later; it has had no effect."
-    retry_after: ClassVar[int | None] = None
+    retry_after: int | None = None
 
     def __init__(self, detail: str, **members: Any) -> None:
         super().__init__(detail)
@@ -113,16 +114,30 @@ class Unauthenticated(ExchangeError):
     slug = "unauthenticated"
     title = "An API key is needed"
     status = 401
-    action = "Send `Authorization: Bearer <API key>` with a key that has not been revoked."
+    action = "Send `Authorization: Bearer <API key>` with a key that is neither revoked nor expired."
 
 
 class Forbidden(ExchangeError):
-    """When the key is valid but of the wrong role."""
+    """When the key is valid but of the wrong role, or without the scope that this needs."""
 
     slug = "forbidden"
     title = "This API key may not do that"
     status = 403
-    action = "Use a key of the role that this operation asks for."
+    action = "Use a key with the role and the scope that this operation asks for."
+
+
+class TooManyRequests(ExchangeError):
+    """When a key or an address asks faster than it may. `wait` is in seconds."""
+
+    slug = "too-many-requests"
+    title = "Too many requests"
+    status = 429
+    action = "Wait as long as Retry-After says, then go on more slowly; the bulk forms take 1,000 items at once."
+
+    def __init__(self, wait: float | str) -> None:
+        seconds = 1 if isinstance(wait, str) else max(1, math.ceil(wait))
+        super().__init__(f"The rate limit is used up; the next request is taken in {seconds} s.")
+        self.retry_after = seconds
 
 
 # --- what is not there (or not the caller's: the answer is the same)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from contracts.deployment import Deployment
 from contracts.eip712 import domain_separator
 from exchange.database import Database
+from exchange.limits import Limits
 from exchange.metrics import Metrics
 from exchange.settings import Settings
 
@@ -20,6 +21,7 @@ class Gateway:
     database: Database
     deployment: Deployment
     metrics: Metrics
+    limits: Limits
     clock: Callable[[], float]
 
     def now(self) -> int:

@@ -23,7 +23,7 @@ _BALANCES: Final = """
 select b.programme, b.amount, p.name, p.symbol, m.slug
 from mirror.balance b
 join mirror.programme p on p.address = b.programme
-left join exchange.merchant m on m.programme = b.programme
+left join exchange.programme m on m.programme = b.programme
 where b.holder = %s and b.amount > 0
 order by p.name, b.programme
 """

@@ -58,7 +58,7 @@ async def authorise(
 ) -> dict[str, Any]:
     """Sets the points aside. Raises `CustomerNotFound`, `NotCustodial`, `NotEnoughPoints`, `InvalidAmount`."""
     amount = points.points(request.amount)
-    async with gateway.database.transaction() as sql:
+    async with gateway.database.transaction(merchant.id) as sql:
         id = uuid7()
         claim = await idempotency.claim(sql, scope=str(merchant.id), key=key, fingerprint=fingerprint, subject=id)
         if not claim.first:
@@ -106,7 +106,7 @@ async def capture(gateway: Gateway, merchant: Merchant, id: UUID, *, amount: str
 
     Raises `HoldNotFound`, `HoldClosed`, `HoldExceeded`, and what a redemption can raise.
     """
-    async with gateway.database.transaction() as sql:
+    async with gateway.database.transaction(merchant.id) as sql:
         row = await _find(sql, merchant, id, lock=True)
         wanted = int(row["amount"]) if amount is None else points.points(amount)
         if row["state"] == "captured":
@@ -135,7 +135,7 @@ async def capture(gateway: Gateway, merchant: Merchant, id: UUID, *, amount: str
 
 async def release(gateway: Gateway, merchant: Merchant, id: UUID) -> dict[str, Any]:
     """Gives the points back to their holder. Raises `HoldNotFound`, `HoldClosed`."""
-    async with gateway.database.transaction() as sql:
+    async with gateway.database.transaction(merchant.id) as sql:
         row = await _find(sql, merchant, id, lock=True)
         if row["state"] == "captured":
             raise HoldClosed(f"The hold {id} was captured.")

@@ -93,7 +93,7 @@ with day as (
 select p.address, p.name, p.symbol, p.owner, p.issuer, m.slug, m.supply_cap, q.bid, q.ask, q.until, q.cap,
        coalesce(s.amount, 0) as supply, coalesce(g.amount, 0) as margin, coalesce(t.value, 0) as spent
 from mirror.programme p
-left join exchange.merchant m on m.programme = p.address
+left join exchange.programme m on m.programme = p.address
 left join mirror.supply s on s.programme = p.address
 left join mirror.margin g on g.account = p.address
 left join spent t on t.programme = p.address
@@ -167,7 +167,7 @@ async def resolve(sql: Connection, text: str, *, name: str = "programme") -> byt
     """The address of a programme given by slug or address. Whether it is on the chain yet is another question."""
     if is_address(text):
         return address(text, name=name)
-    row = await one(sql, "select programme from exchange.merchant where slug = %s", text)
+    row = await one(sql, "select programme from exchange.programme where slug = %s", text)
     if row is None:
         raise ProgrammeNotFound(f'There is no programme "{text}".', field=name)
     return bytes(row["programme"])

@@ -7,7 +7,7 @@ and never leave this process in the clear. Creation, first quote, consents and m
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 import psycopg
@@ -16,7 +16,7 @@ from contracts import bindings, signatures
 from contracts.bindings import Limits, Quote, Roles
 from exchange import auth, calls, history, markets, owner, points, programme, vault
 from exchange.auth import Caller
-from exchange.database import Connection, one, rows
+from exchange.database import Connection, one
 from exchange.errors import InvalidRequest, MerchantExists, MerchantNotFound
 from exchange.gateway import Gateway
 from exchange.hexes import checksum
@@ -63,7 +63,7 @@ async def onboard(gateway: Gateway, sql: Connection, application: Application, *
         await owner.set_partner(gateway, sql, partner, merchant.programme, allowed=True)
     if application.margin:
         await deposit(gateway, sql, merchant, application.margin)
-    key = await auth.store_key(sql, gateway.settings, role="merchant", merchant_id=merchant.id)
+    key = await auth.store_key(sql, gateway.settings, auth.everything("merchant", merchant.id))
     return merchant, key
 
 
@@ -131,22 +131,26 @@ async def deposit(gateway: Gateway, sql: Connection, merchant: Merchant, amount:
     )
 
 
-async def find(sql: Connection, name: UUID | str) -> Merchant:
-    """By id or slug."""
+_WITHOUT_KEYS: Final = "(select *, null::bytea as owner_key, ''::bytea as issuer_key from exchange.programme)"
+
+
+async def find(sql: Connection, name: UUID | str, *, keys: bool = True) -> Merchant:
+    """By id or slug; without its sealed `keys` for those who may not read them."""
     column = "id" if isinstance(name, UUID) else "slug"
-    row = await one(sql, f"select {COLUMNS} from exchange.merchant m where m.{column} = %s", name)  # noqa: S608
+    source = "exchange.merchant" if keys else _WITHOUT_KEYS
+    row = await one(sql, f"select {COLUMNS} from {source} m where m.{column} = %s", name)  # noqa: S608
     if row is None:
         raise MerchantNotFound(f'There is no merchant "{name}".')
     return Merchant.of(row)
 
 
 async def allowed(sql: Connection, who: Caller, id: UUID) -> Merchant:
-    """The merchant, if it is the caller or the caller is the operator; a foreign one is as if absent."""
+    """The merchant, if it is the caller or the caller is none; a foreign one is as if absent."""
     if who.merchant is not None:
         if who.merchant.id != id:
             raise MerchantNotFound(f'There is no merchant "{id}".')
         return who.merchant
-    return await find(sql, id)
+    return await find(sql, id, keys=who.role == "operator")
 
 
 async def consent(
@@ -193,12 +197,7 @@ async def show(gateway: Gateway, sql: Connection, merchant: Merchant) -> dict[st
     )
     creation = await one(
         sql,
-        "select c.state, c.failure from exchange.merchant m join exchange.call c on c.id = m.call_id where m.id = %s",
-        merchant.id,
-    )
-    keys = await rows(
-        sql,
-        "select prefix, created_at, revoked_at from exchange.api_key where merchant_id = %s order by created_at",
+        "select c.state, c.failure from exchange.programme m join exchange.call c on c.id = m.call_id where m.id = %s",
         merchant.id,
     )
     snapshot = await markets.read(sql, now=gateway.now(), programmes=[merchant.programme])
@@ -211,9 +210,7 @@ async def show(gateway: Gateway, sql: Connection, merchant: Merchant) -> dict[st
         shown.update(status="refused", reason=creation["failure"])
     digits = points.POINT_DIGITS + 6 - merchant.minor_digits
     shown["points_per_unit"] = points.render(0 if rule is None else rule["rate_millionths"], digits=digits)
-    shown["keys"] = [
-        {"prefix": key["prefix"], "created_at": key["created_at"], "revoked_at": key["revoked_at"]} for key in keys
-    ]
+    shown["keys"] = await auth.keys(sql, merchant.id)
     shown["market"] = None if market is None else offer(market, snapshot)
     shown["as_of"] = history.as_of(await history.head(sql))
     return shown

@@ -1,7 +1,7 @@
 """The acts of a programme's owner on the exchange: posting a quote, opening and closing a pair.
 
 Each is a signed message with the account's strictly sequential nonce, queued behind the programme's earlier calls.
-The nonce is what those of them that did not fail have used up, counted under a lock on the merchant: an act that
+The nonce is what those of them that did not fail have used up, counted under a lock on the merchant's id: an act that
 fails on the chain leaves no gap that would block all later ones. A merchant that keeps its own key signs itself what
 `OwnerSignatureNeeded` shows.
 """
@@ -37,7 +37,7 @@ class OwnSignature:
 
 async def _nonce(sql: Connection, merchant: Merchant) -> int:
     """The next nonce of the programme's account; the lock makes the queue's order the nonces' order."""
-    await sql.execute("select 1 from exchange.merchant where id = %s for no key update", (merchant.id,))
+    await sql.execute("select pg_advisory_xact_lock(hashtextextended(%s, 2))", (str(merchant.id),))
     row = await one(sql, _NONCE, merchant.programme)
     return 0 if row is None else int(row["nonce"])
 

@@ -63,7 +63,7 @@ def promise(gateway: Gateway, merchant: Merchant) -> Promise:
 async def accept(gateway: Gateway, merchant: Merchant, *, key: str, fingerprint: bytes, report: Report) -> bytes:
     """The JSON answer, byte for byte the same for every repetition."""
     for _ in range(ATTEMPTS):
-        async with gateway.database.reading() as sql:
+        async with gateway.database.reading(merchant.id) as sql:
             row = await _attempt(gateway, merchant, sql, key=key, fingerprint=fingerprint, report=report)
         if row is not None:
             structlog.contextvars.bind_contextvars(purchase=str(row["id"]))

@@ -26,7 +26,11 @@ from exchange.purchases import ATTEMPTS, promise, refusal, unknown
 
 LARGEST: Final = 1_000
 
-_COPY: Final = f"copy exchange.purchase ({', '.join(purchase.COLUMNS)}) from stdin (format binary)"
+# COPY does not know row-level security; columns as arrays are the next best thing.
+_INSERT: Final = f"""
+insert into exchange.purchase ({", ".join(purchase.COLUMNS)})
+select * from unnest({", ".join(f"%b::{kind}[]" for kind in purchase.TYPES)})
+"""  # noqa: S608
 _MEMBERS: Final = """
 select b.reference, c.id, c.holder from exchange.member b join exchange.customer c on c.id = b.customer_id
 where b.merchant_id = %s and (b.reference = any(%s) or b.customer_id = any(%s))
@@ -49,14 +53,14 @@ async def accept(gateway: Gateway, merchant: Merchant, *, key: str, fingerprint:
     """The JSON answer: `results` in the order of the items."""
     scope = str(merchant.id)
     for _ in range(ATTEMPTS):
-        async with gateway.database.reading() as sql:
+        async with gateway.database.reading(merchant.id) as sql:
             claim = await idempotency.find(sql, scope=scope, key=key, fingerprint=fingerprint)
             known = await _known(sql, merchant, items)
         if claim is not None:
             return _answer(gateway, merchant, _repeated(items, known, claim.outcome or {}))
         results, fresh = await asyncio.to_thread(_judge_all, items, known, promise(gateway, merchant))
         try:
-            async with gateway.database.transaction() as sql:
+            async with gateway.database.transaction(merchant.id) as sql:
                 claim = await idempotency.claim(sql, scope=scope, key=key, fingerprint=fingerprint, subject=None)
                 if claim.first:
                     await _store(sql, fresh)
@@ -131,10 +135,8 @@ def _judge_all(items: Sequence[Item], known: Known, promise: Promise) -> tuple[l
 async def _store(sql: Connection, fresh: list[dict[str, Any]]) -> None:
     if not fresh:
         return
-    async with sql.cursor() as cursor, cursor.copy(_COPY) as copy:
-        copy.set_types(purchase.TYPES)
-        for row in fresh:
-            await copy.write_row(purchase.values(row))
+    columns = [list(column) for column in zip(*map(purchase.values, fresh), strict=True)]
+    await sql.execute(_INSERT, columns)
 
 
 def _repeated(items: Sequence[Item], known: Known, refused: dict[str, dict[str, Any]]) -> list[Any]:

@@ -98,7 +98,7 @@ async def accept(gateway: Gateway, merchant: Merchant, *, key: str, fingerprint:
     """
     for _ in range(ATTEMPTS):
         try:
-            async with gateway.database.transaction() as sql:
+            async with gateway.database.transaction(merchant.id) as sql:
                 row = await _accept(gateway, sql, merchant, key=key, fingerprint=fingerprint, wish=wish)
         except psycopg.errors.UniqueViolation:
             continue  # the same reference at the same time

@@ -9,7 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final, Literal, Self
 
-from pydantic import SecretStr, field_validator, model_validator
+from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 DEVELOPMENT_MASTER_KEY: Final = "d0" * 32
@@ -36,11 +36,18 @@ class Settings(BaseSettings):
     host: str = "127.0.0.1"
     port: int = 8000
     workers: int = 1
-    pool_size: int = 10  # connections a worker
+    pool_size: int = 10  # connections a worker for merchants, and half as many for the public and for looking keys up
     pool_timeout: float = 3.0  # for a connection, after which the database counts as down
     statement_timeout: float = 15.0
     max_head_age: float = 60.0  # of the mirror's newest block, beyond which the gateway is not ready
     receipt_life: int = 86_400  # from acceptance to the latest minting, as the receipt promises
+    # Requests a second and at once, in each worker; a rate of 0 limits nothing. The operator is not limited.
+    key_rate: float = Field(default=1_000, ge=0)
+    key_burst: int = Field(default=5_000, ge=1)
+    address_rate: float = Field(default=100, ge=0)  # without a key
+    address_burst: int = Field(default=1_000, ge=1)
+    failure_rate: float = Field(default=10, ge=0)  # with a key that is none
+    failure_burst: int = Field(default=200, ge=1)
     intent_life: int = 86_400  # of an intent signed with a custodial key, and suggested to wallets
 
     @field_validator("master_key")

@@ -10,6 +10,9 @@ The relayer's state machine is enforced here, by CHECK constraints, rather than 
 
 What became of a call is the outcome of its transaction, and `failure` if the call alone failed inside it. Whether a
 purchase was minted is read from `mirror`, the chain's own word.
+
+Who may see and change which rows is row-level security (`migrations/versions/0011_tenancy.py`): a table that comes
+later says so in its own revision, or nobody but its owner sees a row of it.
 """
 
 from __future__ import annotations
@@ -35,7 +38,7 @@ from sqlalchemy import (
     func,
     text,
 )
-from sqlalchemy.dialects.postgresql import JSON
+from sqlalchemy.dialects.postgresql import ARRAY, JSON
 
 metadata = MetaData(schema="exchange")
 
@@ -77,11 +80,16 @@ api_key = Table(
     metadata,
     Column("prefix", Text, primary_key=True),  # public part of the key, for look-up and for people
     Column("digest", LargeBinary, nullable=False),  # HMAC-SHA-256 of the whole key under the pepper
-    Column("role", Text, CheckConstraint("role in ('operator', 'merchant')"), nullable=False),
+    Column("role", Text, CheckConstraint("role in ('operator', 'merchant', 'auditor')"), nullable=False),
     Column("merchant_id", Uuid, ForeignKey("exchange.merchant.id")),
     _now("created_at"),
     Column("revoked_at", DateTime(timezone=True)),
+    Column("scopes", ARRAY(Text), nullable=False),  # what it may do: `exchange/scopes.py`
+    Column("label", Text),  # whose or where it is, for people
+    Column("expires_at", DateTime(timezone=True)),  # null: never
     CheckConstraint("(role = 'merchant') = (merchant_id is not null)", name="api_key_scope"),
+    CheckConstraint("cardinality(scopes) > 0", name="api_key_scopes"),
+    Index("api_key_merchant", "merchant_id"),
 )
 
 earning_rule = Table(

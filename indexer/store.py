@@ -69,6 +69,8 @@ async def create_schema(connection: Connection) -> None:
             await _ddl(connection, str(CreateTable(table, if_not_exists=True).compile(dialect=dialect)))
             for index in sorted(table.indexes, key=lambda index: str(index.name)):
                 await _ddl(connection, str(CreateIndex(index, if_not_exists=True).compile(dialect=dialect)))
+        for grant in tables.READABLE:
+            await _ddl(connection, grant)
 
 
 async def _ddl(connection: Connection, statement: str) -> None:

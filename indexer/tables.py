@@ -26,6 +26,9 @@ from sqlalchemy.schema import SchemaItem
 
 metadata = MetaData(schema="mirror")
 
+READABLE = ("grant usage on schema mirror to public", "grant select on all tables in schema mirror to public")
+"""Everything here is public on the chain, so every role of the database may read it."""
+
 Amount = Numeric(39, 0)
 """A signed integer amount in base units: room for any sum of 96-bit balances."""
 

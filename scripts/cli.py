@@ -63,6 +63,14 @@ def deploy(data: Data = environment.DEFAULT_DATA) -> None:
 
 
 @app.command()
+def migrate(data: Data = environment.DEFAULT_DATA) -> None:
+    """Bring schema `exchange` at POINTS_DATABASE_URL, by its owner's login, to the newest revision."""
+    from exchange.database import create_schema
+
+    create_schema(_settings(data)["POINTS_DATABASE_URL"])
+
+
+@app.command()
 def serve(data: Data = environment.DEFAULT_DATA) -> None:
     """Run the gateway."""
     _become(data, "exchange")

@@ -66,7 +66,9 @@ async def _enrol(gateway: Gateway, operator: str, slug: str, known: dict[str, Pa
     answer = await gateway.post("/v1/merchants", body, key=operator, once=f"sample-{slug}")
     key = answer.get("api_key")
     if key is None:
-        renewed = await gateway.post(f"/v1/merchants/{answer['id']}/keys", {}, key=operator, once=f"key-{slug}")
+        renewed = await gateway.post(
+            f"/v1/merchants/{answer['id']}/keys", {"preset": "all"}, key=operator, once=f"key-{slug}"
+        )
         key = renewed["api_key"]
     return Partner(slug=slug, id=answer["id"], programme=bytes.fromhex(answer["programme"][2:]), key=key)
 

@@ -16,6 +16,8 @@ contract Factory is IFactory {
 
     /// @param exchange_ which every programme made here will trust with swaps and gifts
     constructor(address exchange_) {
+        // Its maker is the exchange, which gives its own address.
+        // slither-disable-next-line missing-zero-check
         exchange = exchange_;
     }
 
@@ -33,6 +35,8 @@ contract Factory is IFactory {
         programme = Create2.computeAddress(salt, keccak256(code));
         if (isProgramme[programme]) revert AlreadyCreated(programme);
         isProgramme[programme] = true;
+        // It is deployed at the address computed above, or reverts.
+        // slither-disable-next-line unused-return
         Create2.deploy(0, salt, code);
         emit ProgrammeCreated(programme, roles.owner, roles.issuer, name, symbol, terms.life, terms.verifiedAbove);
     }

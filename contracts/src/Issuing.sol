@@ -274,6 +274,8 @@ abstract contract Issuing is Ledger {
     /// @dev The bounds in force; brings loosened ones into force when their time has come.
     function _currentBounds() private returns (Bounds memory bounds) {
         bounds = _bounds;
+        // 0 marks that nothing waits.
+        // slither-disable-next-line incorrect-equality
         if (bounds.loosenedAt == 0 || block.timestamp < bounds.loosenedAt) return bounds;
         _settleBucket(bounds);
         _storeLimits(_loosened);

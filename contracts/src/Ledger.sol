@@ -191,6 +191,8 @@ abstract contract Ledger is IPoints, IERC20Errors, Signed {
 
     /// @inheritdoc IPoints
     function isNonceUsable(address holder, uint40 nonce) external view returns (bool fresh) {
+        // Asked, not used: the word that it would be is not wanted.
+        // slither-disable-next-line unused-return
         (fresh,) = _holdings[holder].account.using_(nonce);
     }
 

@@ -88,11 +88,15 @@ abstract contract Margins is Network, Signed {
     /// @inheritdoc IExchange
     function completeWithdrawal(address programme) external {
         Withdrawal memory withdrawal = _withdrawals[programme];
+        // 0 marks that nothing is announced.
+        // slither-disable-next-line incorrect-equality
         if (withdrawal.due == 0) revert NothingAnnounced(programme);
         if (block.timestamp < withdrawal.due) revert NoticeNotOver(programme, withdrawal.due);
         delete _withdrawals[programme];
         uint256 margin = _members[programme].position.margin();
         uint256 amount = withdrawal.amount < margin ? withdrawal.amount : margin;
+        // The margin is ours to count: no transfer to the exchange changes it.
+        // slither-disable-next-line incorrect-equality
         if (amount == 0) revert ZeroAmount();
         _payOut(programme, withdrawal.to, amount);
     }

@@ -47,6 +47,8 @@ abstract contract Network is IExchange {
 
     /// @inheritdoc IExchange
     function setGuardian(address account) external onlyOwner {
+        // 0 is how an owner does without a guardian.
+        // slither-disable-next-line missing-zero-check
         guardian = account;
         emit GuardianSet(account);
     }

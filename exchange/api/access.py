@@ -1,7 +1,12 @@
-"""What routes ask for by type: the gateway, the caller behind an API key, the idempotency key, the body as sent."""
+"""What routes ask for: who may call them, the gateway, the idempotency key, the body as sent.
+
+A route says who may call it in one place, its signature (or `dependencies`, if it is public): `merchant_with`,
+`requires`, `public`. There is no default: a route that says nothing fails the tests.
+"""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Annotated, Any
 
 import pydantic_core
@@ -10,12 +15,16 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from exchange import auth, idempotency
 from exchange.auth import Caller
-from exchange.errors import IdempotencyKeyMissing, InvalidRequest, Unauthenticated
+from exchange.errors import Forbidden, IdempotencyKeyMissing, InvalidRequest, Unauthenticated
 from exchange.gateway import Gateway
+from exchange.limits import network
 from exchange.merchant import Merchant
+from exchange.scopes import Role, Scope
 
 _bearer = HTTPBearer(
-    auto_error=False, scheme_name="API key", description="`pex_…`, of a merchant or the operator, as a Bearer token"
+    auto_error=False,
+    scheme_name="API key",
+    description="`pex_…`, of a merchant, the operator or an auditor, as a Bearer token",
 )
 
 
@@ -27,33 +36,108 @@ async def _gateway(request: Request) -> Gateway:
 InGateway = Annotated[Gateway, Depends(_gateway)]
 
 
-async def _caller(
-    gateway: InGateway, credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
-) -> Caller:
+class Policy:
+    """Who may call a route: every route has exactly one, and a test looks."""
+
+
+@dataclass(frozen=True, slots=True)
+class Public(Policy):
+    """Anybody, without a key. `limited` by address, unless it is what watches over the gateway."""
+
+    limited: bool = True
+
+    async def __call__(self, request: Request, gateway: InGateway) -> None:
+        if self.limited:
+            gateway.limits.addresses.take(_address(request))
+
+
+@dataclass(frozen=True, slots=True)
+class Requires(Policy):
+    """Holders of a key: for each role that may call at all, the scope that its key must have."""
+
+    merchant: Scope | None = None
+    operator: Scope | None = None
+    auditor: Scope | None = None
+
+    async def __call__(
+        self,
+        request: Request,
+        gateway: InGateway,
+        credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)],
+    ) -> Caller:
+        return self.admit(await _caller(request, gateway, credentials))
+
+    def admit(self, who: Caller) -> Caller:
+        """Raises `Forbidden`."""
+        scopes: dict[Role, Scope | None] = {
+            "merchant": self.merchant, "operator": self.operator, "auditor": self.auditor,
+        }  # fmt: skip
+        needed = scopes[who.role]
+        if needed is None:
+            allowed = " or ".join(role for role, scope in scopes.items() if scope is not None)
+            raise Forbidden(f"This operation is for keys of the role {allowed}; this one is of the role {who.role}.")
+        if needed not in who.scopes:
+            raise Forbidden(f'This API key has not the scope "{needed}".')
+        return who
+
+
+@dataclass(frozen=True, slots=True)
+class RequiresMerchant(Requires):
+    """A merchant's key; the route gets the merchant."""
+
+    async def __call__(  # type: ignore[override]
+        self,
+        request: Request,
+        gateway: InGateway,
+        credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)],
+    ) -> Merchant:
+        who = self.admit(await _caller(request, gateway, credentials))
+        if who.merchant is None:
+            raise RuntimeError("only merchants are admitted")
+        return who.merchant
+
+
+async def _caller(request: Request, gateway: Gateway, credentials: HTTPAuthorizationCredentials | None) -> Caller:
     if credentials is None:
         raise Unauthenticated("The request has no Bearer token.")
-    key = credentials.credentials
-    if auth.is_first_operator(gateway.settings, key):
-        return Caller(role="operator", merchant=None)
-    prefix = auth.prefix_of(key)
-    async with gateway.database.reading() as sql:
-        return await auth.caller(sql, gateway.settings, key, prefix=prefix)
+    key, address = credentials.credentials, _address(request)
+    if (operator := auth.first_operator(gateway.settings, key)) is not None:
+        return operator
+    gateway.limits.failures.require(address)
+    try:
+        prefix = auth.prefix_of(key)
+        async with gateway.database.reading("public") as sql:
+            who = await auth.caller(sql, gateway.settings, key, prefix=prefix)
+    except Unauthenticated:
+        gateway.limits.failures.take(address)
+        raise
+    if who.role != "operator":
+        gateway.limits.keys.take(prefix)
+    return who
 
 
-Anyone = Annotated[Caller, Depends(_caller)]
-"""A merchant or the operator."""
+def _address(request: Request) -> str:
+    return network(request.client.host if request.client is not None else None)
 
 
-async def _operator(who: Anyone) -> Caller:
-    return auth.operator(who)
+def public() -> Any:
+    """For a route's `dependencies`: no key is needed."""
+    return Depends(Public())
 
 
-async def _merchant(who: Anyone) -> Merchant:
-    return auth.merchant(who)
+def unlimited() -> Any:
+    """The same, for what watches over the gateway."""
+    return Depends(Public(limited=False))
 
 
-AsOperator = Annotated[Caller, Depends(_operator)]
-AsMerchant = Annotated[Merchant, Depends(_merchant)]
+def requires(*, merchant: Scope | None = None, operator: Scope | None = None, auditor: Scope | None = None) -> Any:
+    """Marks a `Caller` parameter: `who: Annotated[Caller, requires(operator="charities:write")]`."""
+    return Depends(Requires(merchant=merchant, operator=operator, auditor=auditor))
+
+
+def merchant_with(scope: Scope) -> Any:
+    """Marks a `Merchant` parameter: `merchant: Annotated[Merchant, merchant_with("refunds:write")]`."""
+    return Depends(RequiresMerchant(merchant=scope))
 
 
 async def _needed_key(

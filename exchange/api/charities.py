@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from fastapi import APIRouter
 from pydantic import AwareDatetime, BaseModel, Field
 
 from exchange import charities, errors, idempotency, points
-from exchange.api.access import AsOperator, Fingerprint, InGateway, OptionalKey
+from exchange.api.access import Fingerprint, InGateway, OptionalKey, public, requires
 from exchange.api.forms import Address, AsOf, Decimal, Form, Name, Slug, Text
 from exchange.api.problems import documented
+from exchange.auth import Caller
 from exchange.hexes import address
 
 router = APIRouter(prefix="/v1/charities", tags=["charities"])
 campaigns = APIRouter(prefix="/v1/campaigns", tags=["charities"])
+
+Naming = Annotated[Caller, requires(operator="charities:write")]
 
 Stage = Literal["pending", "active", "refused"]
 
@@ -91,10 +94,10 @@ _OPERATOR = (
     summary="Register a charity",
 )
 async def register(
-    gateway: InGateway, who: AsOperator, key: OptionalKey, fingerprint: Fingerprint, body: CharityIn
+    gateway: InGateway, who: Naming, key: OptionalKey, fingerprint: Fingerprint, body: CharityIn
 ) -> dict[str, Any]:
     account = None if body.address is None else address(body.address, name="address")
-    async with gateway.database.transaction() as sql:
+    async with gateway.database.transaction(who.tenant) as sql:
         if key is not None:
             claim = await idempotency.find(sql, scope=who.scope, key=key, fingerprint=fingerprint)
             if claim is not None and claim.subject is not None:
@@ -105,20 +108,27 @@ async def register(
     return made
 
 
-@router.get("", response_model=Charities, responses=documented(errors.MirrorUnavailable), summary="All charities")
+@router.get(
+    "",
+    dependencies=[public()],
+    response_model=Charities,
+    responses=documented(errors.MirrorUnavailable),
+    summary="All charities",
+)
 async def every(gateway: InGateway) -> dict[str, Any]:
-    async with gateway.database.reading() as sql:
+    async with gateway.database.reading("public") as sql:
         return await charities.charities(sql)
 
 
 @router.get(
-    "/{id}",
+    dependencies=[public()],
+    path="/{id}",
     response_model=CharityRead,
     responses=documented(errors.CharityNotFound, errors.MirrorUnavailable),
     summary="A charity and what it raised",
 )
 async def one(gateway: InGateway, id: UUID) -> dict[str, Any]:
-    async with gateway.database.reading() as sql:
+    async with gateway.database.reading("public") as sql:
         return await charities.charity(sql, id)
 
 
@@ -130,10 +140,10 @@ async def one(gateway: InGateway, id: UUID) -> dict[str, Any]:
     summary="Open a campaign",
 )
 async def open_campaign(
-    gateway: InGateway, who: AsOperator, key: OptionalKey, fingerprint: Fingerprint, body: CampaignIn
+    gateway: InGateway, who: Naming, key: OptionalKey, fingerprint: Fingerprint, body: CampaignIn
 ) -> dict[str, Any]:
     goal = points.settlement(body.goal, name="goal")
-    async with gateway.database.transaction() as sql:
+    async with gateway.database.transaction(who.tenant) as sql:
         if key is not None:
             claim = await idempotency.claim(sql, scope=who.scope, key=key, fingerprint=fingerprint, subject=None)
             if not claim.first:
@@ -151,18 +161,25 @@ async def open_campaign(
     return made
 
 
-@campaigns.get("", response_model=Campaigns, responses=documented(errors.MirrorUnavailable), summary="All campaigns")
+@campaigns.get(
+    "",
+    dependencies=[public()],
+    response_model=Campaigns,
+    responses=documented(errors.MirrorUnavailable),
+    summary="All campaigns",
+)
 async def every_campaign(gateway: InGateway) -> dict[str, Any]:
-    async with gateway.database.reading() as sql:
+    async with gateway.database.reading("public") as sql:
         return await charities.campaigns(sql)
 
 
 @campaigns.get(
-    "/{number}",
+    dependencies=[public()],
+    path="/{number}",
     response_model=CampaignRead,
     responses=documented(errors.CampaignNotFound, errors.MirrorUnavailable),
     summary="A campaign and what it raised",
 )
 async def one_campaign(gateway: InGateway, number: int) -> dict[str, Any]:
-    async with gateway.database.reading() as sql:
+    async with gateway.database.reading("public") as sql:
         return await charities.campaign(sql, number)

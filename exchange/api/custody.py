@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from exchange import custody, errors
-from exchange.api.access import AsMerchant, Fingerprint, InGateway, NeededKey, OptionalKey
+from exchange.api.access import Fingerprint, InGateway, NeededKey, OptionalKey, merchant_with
 from exchange.api.forms import Address, Decimal, Form, ProgrammeName, Reference
 from exchange.api.intents import TRADE_REFUSALS, IntentOut
 from exchange.api.problems import Problem, documented
@@ -20,6 +20,8 @@ from exchange.intent import Kind
 from exchange.merchant import Merchant
 
 router = APIRouter(prefix="/v1/customers", tags=["custodial customers"])
+
+Acting = Annotated[Merchant, merchant_with("customers:act")]
 
 
 class ActIn(Form):
@@ -118,7 +120,7 @@ _REFUSALS = documented(
 async def _accept(
     gateway: Gateway, merchant: Merchant, wish: Wish, key: str | None, fingerprint: bytes
 ) -> dict[str, Any]:
-    async with gateway.database.transaction() as sql:
+    async with gateway.database.transaction(merchant.id) as sql:
         [result] = await custody.accept_once(gateway, sql, merchant, [wish], key=key, fingerprint=fingerprint)
         if isinstance(result, ExchangeError):
             raise result  # and roll back, which frees the key
@@ -134,7 +136,7 @@ async def _accept(
     summary="Send points",
 )
 async def send(
-    gateway: InGateway, merchant: AsMerchant, key: OptionalKey, fingerprint: Fingerprint, id: UUID, body: SendIn
+    gateway: InGateway, merchant: Acting, key: OptionalKey, fingerprint: Fingerprint, id: UUID, body: SendIn
 ) -> dict[str, Any]:
     return await _accept(gateway, merchant, body.wish("send", customer=id), key, fingerprint)
 
@@ -148,7 +150,7 @@ async def send(
     summary="Pay with points at the merchant",
 )
 async def redeem(
-    gateway: InGateway, merchant: AsMerchant, key: OptionalKey, fingerprint: Fingerprint, id: UUID, body: RedeemIn
+    gateway: InGateway, merchant: Acting, key: OptionalKey, fingerprint: Fingerprint, id: UUID, body: RedeemIn
 ) -> dict[str, Any]:
     return await _accept(gateway, merchant, body.wish("redeem", customer=id), key, fingerprint)
 
@@ -162,7 +164,7 @@ async def redeem(
     summary="Swap points into another programme",
 )
 async def swap(
-    gateway: InGateway, merchant: AsMerchant, key: OptionalKey, fingerprint: Fingerprint, id: UUID, body: SwapIn
+    gateway: InGateway, merchant: Acting, key: OptionalKey, fingerprint: Fingerprint, id: UUID, body: SwapIn
 ) -> dict[str, Any]:
     return await _accept(gateway, merchant, body.wish("swap", customer=id), key, fingerprint)
 
@@ -176,7 +178,7 @@ async def swap(
     summary="Give points to a charity",
 )
 async def give(
-    gateway: InGateway, merchant: AsMerchant, key: OptionalKey, fingerprint: Fingerprint, id: UUID, body: GiveIn
+    gateway: InGateway, merchant: Acting, key: OptionalKey, fingerprint: Fingerprint, id: UUID, body: GiveIn
 ) -> dict[str, Any]:
     return await _accept(gateway, merchant, body.wish("give", customer=id), key, fingerprint)
 
@@ -192,12 +194,12 @@ async def give(
     summary="Up to 1,000 acts for your custodial customers",
 )  # fmt: skip
 async def many(
-    gateway: InGateway, merchant: AsMerchant, key: NeededKey, fingerprint: Fingerprint, body: BulkActsIn
+    gateway: InGateway, merchant: Acting, key: NeededKey, fingerprint: Fingerprint, body: BulkActsIn
 ) -> dict[str, Any]:
     """Judged in order, each on what the earlier ones leave; one that is refused harms no other. The same key again has
     the first answer, refusals included."""
     wishes = [each.parsed() for each in body.intents]
-    async with gateway.database.transaction() as sql:
+    async with gateway.database.transaction(merchant.id) as sql:
         results = await custody.accept_once(gateway, sql, merchant, wishes, key=key, fingerprint=fingerprint)
     answers: list[dict[str, Any]] = [
         {"status": "refused", "problem": result.problem()}

@@ -9,15 +9,20 @@ from fastapi import APIRouter, Query
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from exchange import customers, errors, history
-from exchange.api.access import Anyone, AsMerchant, InGateway
+from exchange.api.access import InGateway, merchant_with, public, requires
 from exchange.api.forms import Address, AsOf, Form, Reference
 from exchange.api.problems import Problem, documented
+from exchange.auth import Caller
 from exchange.customers import Enrolment
 from exchange.errors import ExchangeError
 from exchange.hexes import address
+from exchange.merchant import Merchant
 
 router = APIRouter(prefix="/v1/customers", tags=["customers"])
 holders = APIRouter(prefix="/v1/holders", tags=["holders"])
+
+Enrolling = Annotated[Merchant, merchant_with("customers:write")]
+Seeing = Annotated[Caller, requires(merchant="customers:read", operator="customers:read")]
 
 
 class CustomerIn(Form):
@@ -123,10 +128,10 @@ Limit = Annotated[int, Query(ge=1, le=200)]
     responses=documented(*_AUTH, errors.CustomerNotFound, errors.MemberConflict, errors.InvalidAddress),
     summary="Enrol a customer",
 )
-async def enrol(gateway: InGateway, merchant: AsMerchant, body: CustomerIn) -> dict[str, Any]:
+async def enrol(gateway: InGateway, merchant: Enrolling, body: CustomerIn) -> dict[str, Any]:
     """Idempotent on your member number: enrolling the same member in the same way again gives the same answer. A
     wallet that another merchant enrolled before is the same customer."""
-    async with gateway.database.transaction() as sql:
+    async with gateway.database.transaction(merchant.id) as sql:
         [result] = await customers.enrol(gateway, sql, merchant, [body.enrolment()])
         if isinstance(result, ExchangeError):
             raise result
@@ -134,7 +139,7 @@ async def enrol(gateway: InGateway, merchant: AsMerchant, body: CustomerIn) -> d
 
 
 @router.post("/bulk", response_model=EnrolledOut, responses=documented(*_AUTH), summary="Enrol up to 1,000 customers")
-async def enrol_many(gateway: InGateway, merchant: AsMerchant, body: CustomersIn) -> dict[str, Any]:
+async def enrol_many(gateway: InGateway, merchant: Enrolling, body: CustomersIn) -> dict[str, Any]:
     """Each is judged alone; one that is refused harms no other. Idempotent like the single form."""
     items: list[Enrolment | ExchangeError] = []
     for each in body.customers:
@@ -142,7 +147,7 @@ async def enrol_many(gateway: InGateway, merchant: AsMerchant, body: CustomersIn
             items.append(each.enrolment())
         except ExchangeError as error:
             items.append(error)
-    async with gateway.database.transaction() as sql:
+    async with gateway.database.transaction(merchant.id) as sql:
         results = await customers.enrol(gateway, sql, merchant, items)
     answers = [
         {"status": "refused", "problem": each.problem()}
@@ -155,27 +160,27 @@ async def enrol_many(gateway: InGateway, merchant: AsMerchant, body: CustomersIn
 
 
 @router.get("/{id}", response_model=CustomerOut, responses=documented(*_READ[:2]), summary="A customer")
-async def one(gateway: InGateway, who: Anyone, id: UUID) -> dict[str, Any]:
-    async with gateway.database.reading() as sql:
+async def one(gateway: InGateway, who: Seeing, id: UUID) -> dict[str, Any]:
+    async with gateway.database.reading(who.tenant) as sql:
         row = await customers.seen(sql, who, id)
     return customers.answer(row, row["reference"])
 
 
 @router.get("/{id}/balances", response_model=Balances, responses=documented(*_READ), summary="A customer's points")
-async def balances(gateway: InGateway, who: Anyone, id: UUID) -> dict[str, Any]:
-    async with gateway.database.reading() as sql:
+async def balances(gateway: InGateway, who: Seeing, id: UUID) -> dict[str, Any]:
+    async with gateway.database.reading(who.tenant) as sql:
         row = await customers.seen(sql, who, id)
-    async with gateway.database.transaction() as sql:
+    async with gateway.database.transaction(who.tenant) as sql:
         return await history.balances(sql, bytes(row["holder"]))
 
 
 @router.get("/{id}/history", response_model=History, responses=documented(*_READ), summary="A customer's history")
 async def entries(
-    gateway: InGateway, who: Anyone, id: UUID, before: Before = None, limit: Limit = 50
+    gateway: InGateway, who: Seeing, id: UUID, before: Before = None, limit: Limit = 50
 ) -> dict[str, Any]:
-    async with gateway.database.reading() as sql:
+    async with gateway.database.reading(who.tenant) as sql:
         row = await customers.seen(sql, who, id)
-    async with gateway.database.transaction() as sql:
+    async with gateway.database.transaction(who.tenant) as sql:
         return await history.history(sql, bytes(row["holder"]), before=before, limit=limit)
 
 
@@ -183,20 +188,28 @@ _PUBLIC = (errors.InvalidAddress, errors.MirrorUnavailable)
 
 
 @holders.get(
-    "/{holder}/balances", response_model=Balances, responses=documented(*_PUBLIC), summary="An address's points"
+    "/{holder}/balances",
+    dependencies=[public()],
+    response_model=Balances,
+    responses=documented(*_PUBLIC),
+    summary="An address's points",
 )
 async def holder_balances(gateway: InGateway, holder: str) -> dict[str, Any]:
     """Public chain data: no key is needed."""
     account = address(holder, name="holder")
-    async with gateway.database.transaction() as sql:
+    async with gateway.database.transaction("public") as sql:
         return await history.balances(sql, account)
 
 
 @holders.get(
-    "/{holder}/history", response_model=History, responses=documented(*_PUBLIC), summary="An address's history"
+    "/{holder}/history",
+    dependencies=[public()],
+    response_model=History,
+    responses=documented(*_PUBLIC),
+    summary="An address's history",
 )
 async def holder_entries(gateway: InGateway, holder: str, before: Before = None, limit: Limit = 50) -> dict[str, Any]:
     """Public chain data: no key is needed."""
     account = address(holder, name="holder")
-    async with gateway.database.transaction() as sql:
+    async with gateway.database.transaction("public") as sql:
         return await history.history(sql, account, before=before, limit=limit)

@@ -8,12 +8,12 @@ from fastapi import APIRouter, Response
 from pydantic import BaseModel, Field
 
 from exchange import history
-from exchange.api.access import InGateway
+from exchange.api.access import InGateway, unlimited
 from exchange.api.forms import AsOf
 from exchange.database import one as read_one
 from exchange.errors import DatabaseUnavailable, MirrorUnavailable
 
-router = APIRouter(tags=["health"])
+router = APIRouter(tags=["health"], dependencies=[unlimited()])
 
 
 class Alive(BaseModel):
@@ -41,8 +41,8 @@ async def readyz(gateway: InGateway, response: Response) -> Ready:
     state = Ready(ready=False, accepting=False, database="down", mirror="unknown", head_age=None, as_of=None)
     response.status_code = 503
     try:
-        async with gateway.database.reading() as sql:
-            await read_one(sql, "select 1 as alive from exchange.merchant limit 1")
+        async with gateway.database.reading("public") as sql:
+            await read_one(sql, "select 1 as alive from exchange.programme limit 1")
             state = state.model_copy(update={"accepting": True, "database": "up"})
             newest = await history.head(sql)
     except DatabaseUnavailable:

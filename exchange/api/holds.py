@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from fastapi import APIRouter
@@ -10,12 +10,15 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic.config import JsonDict
 
 from exchange import errors, holds
-from exchange.api.access import AsMerchant, Fingerprint, InGateway, NeededKey
+from exchange.api.access import Fingerprint, InGateway, NeededKey, merchant_with
 from exchange.api.forms import Decimal, Form, Reference
 from exchange.api.intents import TRADE_REFUSALS
 from exchange.api.problems import documented
+from exchange.merchant import Merchant
 
 router = APIRouter(prefix="/v1/holds", tags=["holds"])
+
+Till = Annotated[Merchant, merchant_with("holds:write")]
 
 _EXAMPLE: JsonDict = {"member": "card-900417", "amount": "5.00", "order": "till-7/0042"}
 
@@ -71,7 +74,7 @@ _ACCESS = (errors.Unauthenticated, errors.Forbidden)
     summary="Set points aside",
 )  # fmt: skip
 async def authorise(
-    gateway: InGateway, merchant: AsMerchant, key: NeededKey, fingerprint: Fingerprint, body: HoldIn
+    gateway: InGateway, merchant: Till, key: NeededKey, fingerprint: Fingerprint, body: HoldIn
 ) -> dict[str, Any]:
     """Nobody else can spend them until they are captured or released, or the hold expires."""
     request = holds.Request(body.customer, body.member, body.amount, body.order, body.seconds)
@@ -87,7 +90,7 @@ async def authorise(
     ),
     summary="Pay with the held points, or some of them",
 )
-async def capture(gateway: InGateway, merchant: AsMerchant, id: UUID, body: CaptureIn) -> dict[str, Any]:
+async def capture(gateway: InGateway, merchant: Till, id: UUID, body: CaptureIn) -> dict[str, Any]:
     """The redemption is accepted at once and settles on the chain after. Safe to repeat."""
     return await holds.capture(gateway, merchant, id, amount=body.amount)
 
@@ -98,12 +101,14 @@ async def capture(gateway: InGateway, merchant: AsMerchant, id: UUID, body: Capt
     responses=documented(*_ACCESS, errors.HoldNotFound, errors.HoldClosed),
     summary="Give the held points back",
 )
-async def release(gateway: InGateway, merchant: AsMerchant, id: UUID) -> dict[str, Any]:
+async def release(gateway: InGateway, merchant: Till, id: UUID) -> dict[str, Any]:
     """Safe to repeat."""
     return await holds.release(gateway, merchant, id)
 
 
 @router.get("/{id}", response_model=HoldOut, responses=documented(*_ACCESS, errors.HoldNotFound), summary="A hold")
-async def one(gateway: InGateway, merchant: AsMerchant, id: UUID) -> dict[str, Any]:
-    async with gateway.database.reading() as sql:
+async def one(
+    gateway: InGateway, merchant: Annotated[Merchant, merchant_with("purchases:read")], id: UUID
+) -> dict[str, Any]:
+    async with gateway.database.reading(merchant.id) as sql:
         return await holds.status(gateway, merchant, sql, id)

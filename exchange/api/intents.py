@@ -9,7 +9,7 @@ from fastapi import APIRouter, Query
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from exchange import charities, errors, intent, intents, markets, points, swaps
-from exchange.api.access import InGateway
+from exchange.api.access import InGateway, public
 from exchange.api.forms import Address, AsOf, Decimal, Form, Hex, Nonce, Placed, ProgrammeName, Seconds
 from exchange.api.problems import Problem, documented
 from exchange.database import Connection
@@ -18,8 +18,8 @@ from exchange.gateway import Gateway
 from exchange.hexes import address, word
 from exchange.intent import Act
 
-router = APIRouter(prefix="/v1/intents", tags=["intents"])
-quotes = APIRouter(prefix="/v1/swaps", tags=["intents"])
+router = APIRouter(prefix="/v1/intents", tags=["intents"], dependencies=[public()])
+quotes = APIRouter(prefix="/v1/swaps", tags=["intents"], dependencies=[public()])
 
 _NEEDS = {"send": ("to",), "redeem": ("order",), "swap": ("into", "minimum"), "give": ("charity",)}
 _OWN = {"to", "order", "into", "minimum", "charity", "campaign"}
@@ -163,7 +163,7 @@ TRADE_REFUSALS = (
 )
 async def draft(gateway: InGateway, body: DraftIn) -> dict[str, Any]:
     """Stores nothing. Suggests the next nonce and a deadline."""
-    async with gateway.database.reading() as sql:
+    async with gateway.database.reading("public") as sql:
         act = await body.act(sql)
         nonce = await intents.next_nonce(sql, programme=act.programme, holder=act.holder)
     deadline = gateway.now() + gateway.settings.intent_life
@@ -189,7 +189,7 @@ async def submit(gateway: InGateway, body: IntentIn) -> dict[str, Any]:
 
 
 async def _submit(gateway: Gateway, body: IntentIn, signature: bytes) -> dict[str, Any]:
-    async with gateway.database.transaction() as sql:
+    async with gateway.database.transaction("public") as sql:
         act = await body.act(sql)
         signed = intents.verified(gateway, act, nonce=body.nonce, deadline=body.deadline, signature=signature)
         [result] = await intents.accept(gateway, sql, [signed])
@@ -206,7 +206,7 @@ async def _submit(gateway: Gateway, body: IntentIn, signature: bytes) -> dict[st
     summary="How far an intent has come",
 )
 async def one(gateway: InGateway, id: UUID) -> dict[str, Any]:
-    async with gateway.database.reading() as sql:
+    async with gateway.database.reading("public") as sql:
         return await intents.status(sql, id)
 
 
@@ -225,5 +225,5 @@ async def quote(
     amount: Annotated[str, Query(max_length=80, examples=["250.00"])],
 ) -> dict[str, Any]:
     """At this moment's quotes; `refusal` says why it would not go through."""
-    async with gateway.database.reading() as sql:
+    async with gateway.database.reading("public") as sql:
         return await swaps.quote(gateway, sql, source=from_, into=into, amount=amount)

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from uuid_utils.compat import uuid7
 
 from contracts.bindings import Limits, Quote
-from exchange import auth, errors, history, idempotency, markets, merchants, owner, points
-from exchange.api.access import Anyone, AsOperator, Fingerprint, InGateway, NeededKey, OptionalKey
+from exchange import errors, history, idempotency, markets, merchants, owner, points
+from exchange.api.access import Fingerprint, InGateway, NeededKey, OptionalKey, public, requires
 from exchange.api.forms import Address, AsOf, Decimal, Form, Hex, Name, Seconds, Slug
+from exchange.api.keys import KeyShown
 from exchange.api.problems import documented
+from exchange.auth import Caller
 from exchange.gateway import Gateway
 from exchange.hexes import address
 from exchange.intents import parsed_signature
@@ -23,6 +24,8 @@ from exchange.owner import OwnSignature
 
 router = APIRouter(prefix="/v1/merchants", tags=["merchants"])
 programmes = APIRouter(prefix="/v1/programmes", tags=["programmes"])
+
+Pricing = Annotated[Caller, requires(merchant="programme:write", operator="programme:write")]
 
 YEAR = 365 * 86_400
 LARGEST_ENTRY = 10**15
@@ -123,12 +126,6 @@ class MerchantCreated(MerchantOut):
     api_key: str | None = Field(description="Shown once; null when the request is repeated.")
 
 
-class KeyShown(BaseModel):
-    prefix: str
-    created_at: datetime
-    revoked_at: datetime | None
-
-
 class QuoteOut(BaseModel):
     bid: str
     ask: str
@@ -185,10 +182,6 @@ class MarginIn(Form):
     amount: Decimal = Field(description="Settlement tokens.", examples=["1000.00"])
 
 
-class KeyOut(BaseModel):
-    api_key: str = Field(description="Shown once.")
-
-
 class Accepted(BaseModel):
     """It is queued; the programme shows it once it is on the chain."""
 
@@ -210,11 +203,15 @@ _OWN = (*_OPERATOR, errors.MerchantNotFound, errors.OwnerSignatureNeeded, errors
     summary="Onboard a merchant",
 )  # fmt: skip
 async def onboard(
-    gateway: InGateway, who: AsOperator, key: OptionalKey, fingerprint: Fingerprint, body: MerchantIn
+    gateway: InGateway,
+    who: Annotated[Caller, requires(operator="merchants:write")],
+    key: OptionalKey,
+    fingerprint: Fingerprint,
+    body: MerchantIn,
 ) -> dict[str, Any]:
     """Makes its keys and its first API key, and queues its programme, quote, consents and margin."""
     application = body.application(gateway.now())
-    async with gateway.database.transaction() as sql:
+    async with gateway.database.transaction(who.tenant) as sql:
         id = uuid7()
         if key is not None:
             claim = await idempotency.claim(sql, scope=who.scope, key=key, fingerprint=fingerprint, subject=id)
@@ -230,15 +227,19 @@ async def onboard(
     responses=documented(errors.Unauthenticated, errors.MerchantNotFound, errors.MirrorUnavailable),
     summary="A merchant and its programme",
 )
-async def one(gateway: InGateway, who: Anyone, id: UUID) -> dict[str, Any]:
-    async with gateway.database.reading() as sql:
+async def one(
+    gateway: InGateway,
+    who: Annotated[Caller, requires(merchant="programme:read", operator="programme:read", auditor="programme:read")],
+    id: UUID,
+) -> dict[str, Any]:
+    async with gateway.database.reading(who.tenant) as sql:
         return await merchants.show(gateway, sql, await merchants.allowed(sql, who, id))
 
 
 @router.put("/{id}/quote", status_code=202, responses=documented(*_OWN), summary="Post a quote")
-async def put_quote(gateway: InGateway, who: Anyone, id: UUID, body: QuotePut) -> Accepted:
+async def put_quote(gateway: InGateway, who: Pricing, id: UUID, body: QuotePut) -> Accepted:
     quote = body.quote(gateway.now(), body.until)
-    async with gateway.database.transaction() as sql:
+    async with gateway.database.transaction(who.tenant) as sql:
         merchant = await merchants.allowed(sql, who, id)
         await owner.post_quote(gateway, sql, merchant, quote, own=body.own())
     return Accepted()
@@ -250,35 +251,12 @@ async def put_quote(gateway: InGateway, who: Anyone, id: UUID, body: QuotePut) -
     responses=documented(*_OWN, errors.ProgrammeNotFound),
     summary="Open or close a pair",
 )
-async def put_partner(gateway: InGateway, who: Anyone, id: UUID, partner: str, body: PartnerPut) -> Accepted:
+async def put_partner(gateway: InGateway, who: Pricing, id: UUID, partner: str, body: PartnerPut) -> Accepted:
     """One direction: the pair trades when both programmes have opened it."""
-    async with gateway.database.transaction() as sql:
+    async with gateway.database.transaction(who.tenant) as sql:
         merchant = await merchants.allowed(sql, who, id)
         await merchants.consent(gateway, sql, merchant, partner, allowed=body.allowed, own=body.own())
     return Accepted()
-
-
-@router.post(
-    "/{id}/keys", status_code=201, responses=documented(*_OPERATOR, errors.MerchantNotFound), summary="Make an API key"
-)
-async def make_key(gateway: InGateway, who: AsOperator, id: UUID) -> KeyOut:
-    async with gateway.database.transaction() as sql:
-        merchant = await merchants.allowed(sql, who, id)
-        return KeyOut(api_key=await auth.store_key(sql, gateway.settings, role="merchant", merchant_id=merchant.id))
-
-
-@router.delete(
-    "/{id}/keys/{prefix}",
-    status_code=204,
-    responses=documented(*_OPERATOR, errors.ApiKeyNotFound),
-    summary="Revoke an API key",
-)
-async def revoke_key(gateway: InGateway, who: AsOperator, id: UUID, prefix: str) -> Response:
-    """At once: the next request with it is refused."""
-    async with gateway.database.transaction() as sql:
-        merchant = await merchants.allowed(sql, who, id)
-        await auth.revoke_key(sql, merchant_id=merchant.id, prefix=prefix)
-    return Response(status_code=204)
 
 
 @router.post(
@@ -295,11 +273,16 @@ async def revoke_key(gateway: InGateway, who: AsOperator, id: UUID, prefix: str)
     summary="Deposit margin",
 )
 async def add_margin(
-    gateway: InGateway, who: AsOperator, key: NeededKey, fingerprint: Fingerprint, id: UUID, body: MarginIn
+    gateway: InGateway,
+    who: Annotated[Caller, requires(operator="margin:write")],
+    key: NeededKey,
+    fingerprint: Fingerprint,
+    id: UUID,
+    body: MarginIn,
 ) -> Accepted:
     """From the operator's float into the programme's margin."""
     amount = points.settlement(body.amount, name="amount")
-    async with gateway.database.transaction() as sql:
+    async with gateway.database.transaction(who.tenant) as sql:
         merchant = await merchants.allowed(sql, who, id)
         claim = await idempotency.claim(sql, scope=who.scope, key=key, fingerprint=fingerprint, subject=merchant.id)
         if claim.first:
@@ -307,14 +290,20 @@ async def add_margin(
     return Accepted()
 
 
-@programmes.get("", response_model=Programmes, responses=documented(errors.MirrorUnavailable), summary="All programmes")
+@programmes.get(
+    "",
+    dependencies=[public()],
+    response_model=Programmes,
+    responses=documented(errors.MirrorUnavailable),
+    summary="All programmes",
+)
 async def every(gateway: InGateway) -> dict[str, Any]:
     """Public chain data: no key is needed."""
     return await _programmes(gateway)
 
 
 async def _programmes(gateway: Gateway) -> dict[str, Any]:
-    async with gateway.database.reading() as sql:
+    async with gateway.database.reading("public") as sql:
         snapshot = await markets.read(sql, now=gateway.now(), programmes=None)
         newest = await history.head(sql)
     return {

@@ -21,6 +21,7 @@ from exchange.errors import (
     InvalidRequest,
     MethodNotAllowed,
     NotFound,
+    TooManyRequests,
     Unauthenticated,
 )
 from exchange.metrics import Metrics
@@ -51,9 +52,10 @@ def respond(error: ExchangeError, headers: Mapping[str, str] | None = None) -> R
 
 
 def documented(*errors: type[ExchangeError]) -> dict[int | str, dict[str, Any]]:
-    """`responses` of a route: by status, one example for each problem. Every route can lose its database."""
+    """`responses` of a route: by status, one example for each problem. Every route can lose its database,
+    and has a rate limit."""
     responses: dict[int | str, dict[str, Any]] = {}
-    every: tuple[type[ExchangeError], ...] = (*errors, DatabaseUnavailable)
+    every: tuple[type[ExchangeError], ...] = (*errors, TooManyRequests, DatabaseUnavailable)
     for error in every:
         entry = responses.setdefault(error.status, {"description": "", "content": {MEDIA_TYPE: {"examples": {}}}})
         entry["model"] = Problem

@@ -21,12 +21,16 @@ from pydantic import (
 from pydantic.config import JsonDict
 
 from exchange import errors, purchases, purchases_bulk
-from exchange.api.access import AsMerchant, Fingerprint, InGateway, NeededKey
+from exchange.api.access import Fingerprint, InGateway, NeededKey, merchant_with
 from exchange.api.forms import AsOf, Decimal, Form, Placed, Reference, Text
 from exchange.api.problems import Problem, documented, from_validation
+from exchange.merchant import Merchant
 from exchange.purchase import Report
 
 router = APIRouter(prefix="/v1/purchases", tags=["purchases"])
+
+Reporting = Annotated[Merchant, merchant_with("purchases:write")]
+Reading = Annotated[Merchant, merchant_with("purchases:read")]
 
 _EXAMPLE: JsonDict = {
     "reference": "till-7/2026-11-21/0042",
@@ -156,7 +160,7 @@ _ITEM_REFUSALS = (
     summary="Report a purchase",
 )
 async def report(
-    gateway: InGateway, merchant: AsMerchant, key: NeededKey, fingerprint: Fingerprint, body: PurchaseIn
+    gateway: InGateway, merchant: Reporting, key: NeededKey, fingerprint: Fingerprint, body: PurchaseIn
 ) -> Response:
     """Answers with a signed receipt once the purchase is safely stored. The same request, or the same reference with
     the same facts, has the same answer for ever, byte for byte, always with status 201."""
@@ -213,7 +217,7 @@ def _items(raw: list[Any]) -> list[purchases_bulk.Item]:
     },
 )
 async def report_many(
-    gateway: InGateway, merchant: AsMerchant, key: NeededKey, fingerprint: Fingerprint, request: Request
+    gateway: InGateway, merchant: Reporting, key: NeededKey, fingerprint: Fingerprint, request: Request
 ) -> Response:
     """Every purchase is judged alone: one that is refused, with its own problem, harms no other. What was refused is
     answered the same under the same key; send it under a new key to have it judged again."""
@@ -233,8 +237,8 @@ async def report_many(
     responses=documented(errors.PurchaseNotFound, errors.Unauthenticated, errors.Forbidden, errors.MirrorUnavailable),
     summary="How far a purchase has come",
 )
-async def one(gateway: InGateway, merchant: AsMerchant, id: UUID) -> dict[str, Any]:
-    async with gateway.database.reading() as sql:
+async def one(gateway: InGateway, merchant: Reading, id: UUID) -> dict[str, Any]:
+    async with gateway.database.reading(merchant.id) as sql:
         return await purchases.status(gateway, merchant, sql, id=id)
 
 
@@ -245,7 +249,7 @@ async def one(gateway: InGateway, merchant: AsMerchant, id: UUID) -> dict[str, A
     summary="How far a purchase has come, by your reference",
 )
 async def by_reference(
-    gateway: InGateway, merchant: AsMerchant, reference: Annotated[Reference, Query()]
+    gateway: InGateway, merchant: Reading, reference: Annotated[Reference, Query()]
 ) -> dict[str, Any]:
-    async with gateway.database.reading() as sql:
+    async with gateway.database.reading(merchant.id) as sql:
         return await purchases.status(gateway, merchant, sql, reference=reference)

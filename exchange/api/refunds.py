@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from fastapi import APIRouter
@@ -10,11 +10,14 @@ from pydantic import BaseModel, ConfigDict, Field
 from pydantic.config import JsonDict
 
 from exchange import errors, refunds
-from exchange.api.access import AsMerchant, Fingerprint, InGateway, NeededKey
+from exchange.api.access import Fingerprint, InGateway, NeededKey, merchant_with
 from exchange.api.forms import AsOf, Decimal, Form, Reference
 from exchange.api.problems import documented
+from exchange.merchant import Merchant
 
 router = APIRouter(prefix="/v1/purchases/{id}/refunds", tags=["refunds"])
+
+Refunding = Annotated[Merchant, merchant_with("refunds:write")]
 
 _EXAMPLE: JsonDict = {"reference": "till-7/2026-11-22/0003", "amount": "4.20"}
 
@@ -67,7 +70,7 @@ class RefundsOut(BaseModel):
     summary="Refund a purchase or a part of it",
 )  # fmt: skip
 async def refund(
-    gateway: InGateway, merchant: AsMerchant, id: UUID, key: NeededKey, fingerprint: Fingerprint, body: RefundIn
+    gateway: InGateway, merchant: Refunding, id: UUID, key: NeededKey, fingerprint: Fingerprint, body: RefundIn
 ) -> dict[str, Any]:
     """The same request, or the same reference with the same facts, has the same answer for ever."""
     wish = refunds.Wish(purchase=id, reference=body.reference, amount=body.amount)
@@ -80,6 +83,8 @@ async def refund(
     responses=documented(errors.PurchaseNotFound, errors.Unauthenticated, errors.Forbidden, errors.MirrorUnavailable),
     summary="A purchase's refunds, and how far each has come",
 )
-async def progress(gateway: InGateway, merchant: AsMerchant, id: UUID) -> dict[str, Any]:
-    async with gateway.database.transaction() as sql:
+async def progress(
+    gateway: InGateway, merchant: Annotated[Merchant, merchant_with("purchases:read")], id: UUID
+) -> dict[str, Any]:
+    async with gateway.database.transaction(merchant.id) as sql:
         return await refunds.status(merchant, sql, id)

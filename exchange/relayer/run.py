@@ -29,6 +29,9 @@ from exchange.relayer.signers import Signer, ensure_signers, signers
 FIRST_WAIT, LONGEST_WAIT = 0.2, 5.0
 LOCK_WAIT = 1.0
 
+ROLE = "-c role=points_relayer"
+"""In PostgreSQL: what the relayer needs, and no customer, member or API key (revision 0011)."""
+
 
 @dataclass(frozen=True, slots=True)
 class Relayer:
@@ -123,7 +126,11 @@ async def _locked(connection: AsyncConnection, address: bytes) -> bool:
 
 async def _connect(relayer: Relayer, name: str) -> AsyncConnection:
     return await AsyncConnection.connect(
-        relayer.database_url, autocommit=True, connect_timeout=5, application_name=f"points relayer {name}"
+        relayer.database_url,
+        autocommit=True,
+        connect_timeout=5,
+        application_name=f"points relayer {name}",
+        options=ROLE,
     )
 
 

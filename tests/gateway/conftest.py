@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import time
 from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from contracts import deployment
 from contracts.deployment import Deployment
 from exchange import tables
 from exchange.app import create_app
+from exchange.database import create_schema
 from exchange.settings import Settings
 from indexer import tables as mirror_tables
 
@@ -163,6 +165,13 @@ class Client:
     def operator(self) -> dict[str, str]:
         return {"authorization": f"Bearer {OPERATOR}"}
 
+    async def key(self, shop: Shop | None = None, **wanted: Any) -> dict[str, str]:
+        """The header of a new key that the operator makes: of a shop, or, with `role`, of an operator or auditor."""
+        path = "/v1/keys" if shop is None else f"/v1/merchants/{shop.id}/keys"
+        answer = await self.http.post(path, json=wanted, headers=self.operator)
+        assert answer.status_code == 201, answer.text
+        return {"authorization": f"Bearer {answer.json()['api_key']}"}
+
     def counts(self) -> dict[str, int]:
         names = ("merchant", "customer", "member", "purchase", "idempotency", "intent", "call", "api_key", "charity",
                  "campaign", "earning_rule")  # fmt: skip
@@ -199,11 +208,14 @@ def sale(**more: Any) -> dict[str, Any]:
 
 
 def create_tables(url: str) -> None:
+    create_schema(url)
     engine = sqlalchemy.create_engine(url.replace("postgresql://", "postgresql+psycopg://"))
     with engine.begin() as connection:
-        for metadata in (tables.metadata, mirror_tables.metadata):
-            connection.execute(sqlalchemy.schema.CreateSchema(str(metadata.schema), if_not_exists=True))
-            metadata.create_all(connection)
+        metadata = mirror_tables.metadata
+        connection.execute(sqlalchemy.schema.CreateSchema(str(metadata.schema), if_not_exists=True))
+        metadata.create_all(connection)
+        for grant in mirror_tables.READABLE:
+            connection.execute(sqlalchemy.text(grant))
         connection.execute(
             sqlalchemy.insert(tables.signer), {"address": LANE, "role": "operator", "key": b"sealed", "next_nonce": 0}
         )
@@ -222,12 +234,18 @@ def make_settings(database: str, tmp_path: Path) -> Callable[..., Settings]:
     return make
 
 
-@pytest_asyncio.fixture
-async def client(database: str, make_settings: Callable[..., Settings]) -> AsyncIterator[Client]:
-    create_tables(database)
-    settings = make_settings()
+@asynccontextmanager
+async def serve(settings: Settings) -> AsyncIterator[Client]:
+    """A gateway in this process, on tables that are there."""
     app = create_app(settings)
     async with app.router.lifespan_context(app):
         transport = httpx2.ASGITransport(app)
         async with httpx2.AsyncClient(transport=transport, base_url="http://gateway") as http:
-            yield Client(http, Chain(database), app, settings)
+            yield Client(http, Chain(settings.database_url), app, settings)
+
+
+@pytest_asyncio.fixture
+async def client(database: str, make_settings: Callable[..., Settings]) -> AsyncIterator[Client]:
+    create_tables(database)
+    async with serve(make_settings()) as client:
+        yield client

@@ -160,7 +160,8 @@ async def test_keys_and_roles(client: Client) -> None:
 async def test_a_revoked_key_is_dead_at_once(client: Client) -> None:
     shop = await client.shop()
     path = f"/v1/merchants/{shop.id}/keys"
-    fresh = (await client.http.post(path, headers=client.operator)).json()["api_key"]
+    asked = {"preset": "all"}
+    fresh = (await client.http.post(path, json=asked, headers=client.operator)).json()["api_key"]
     assert (await client.http.get(f"/v1/merchants/{shop.id}", headers={"authorization": f"Bearer {fresh}"})).is_success
     prefix = fresh.split("_")[2]
     assert (await client.http.delete(f"{path}/{prefix}", headers=client.operator)).status_code == 204

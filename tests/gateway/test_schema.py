@@ -15,12 +15,13 @@ from pydantic import ValidationError
 
 from exchange import tables
 from exchange.database import MIGRATIONS, create_schema
+from exchange.scopes import SCOPES
 from exchange.settings import Settings
 
 CATALOGUE = """
 select 'column' as kind, table_name || '.' || column_name as name,
        concat_ws(' ', data_type, is_nullable, column_default, numeric_precision, is_identity) as meaning
-from information_schema.columns where table_schema = 'exchange' and table_name <> 'revision'
+from information_schema.columns where table_schema = 'exchange' and table_name not in ('revision', 'programme')
 union all
 select 'constraint', conrelid::regclass || '.' || conname, pg_get_constraintdef(oid)
 from pg_constraint where connamespace = 'exchange'::regnamespace and conrelid::regclass::text <> 'exchange.revision'
@@ -64,6 +65,31 @@ def test_the_revisions_make_the_tables_to_the_last_constraint(database: str) -> 
     with engine(database).begin() as connection:
         tables.metadata.create_all(connection)
     assert catalogue(database) == migrated
+
+
+def test_keys_that_were_made_before_there_were_scopes_may_do_what_they_could(database: str) -> None:
+    revisions = Config()
+    revisions.set_main_option("script_location", str(MIGRATIONS))
+    revisions.attributes["url"] = database
+    command.upgrade(revisions, "0004")
+    merchant = "00000000-0000-0000-0000-000000000001"
+    with psycopg.connect(database) as connection:
+        connection.execute(
+            "insert into exchange.merchant (id, slug, name, symbol, currency, minor_digits, programme, owner, issuer,"
+            " issuer_key) values (%s, 'a', 'A', 'A', 'USD', 2, %s, %s, %s, '')",
+            (merchant, bytes(20), bytes(20), bytes(20)),
+        )
+        connection.execute(
+            "insert into exchange.api_key (prefix, digest, role, merchant_id)"
+            " values ('m', '', 'merchant', %s), ('o', '', 'operator', null)",
+            (merchant,),
+        )
+    command.upgrade(revisions, "head")
+    with psycopg.connect(database) as connection:
+        found = connection.execute("select role, scopes, expires_at from exchange.api_key order by prefix").fetchall()
+    assert [(role, set(scopes), end) for role, scopes, end in found] == [
+        ("merchant", set(SCOPES["merchant"]), None), ("operator", set(SCOPES["operator"]), None),
+    ]  # fmt: skip
 
 
 def test_production_refuses_the_development_secrets() -> None:

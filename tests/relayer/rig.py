@@ -18,17 +18,17 @@ import psycopg
 import structlog
 from prometheus_client import CollectorRegistry
 from psycopg import AsyncConnection
-from sqlalchemy import create_engine, text
 
 from contracts import bindings, eip712, signatures
 from contracts.bindings import Limits, Roles, Terms
 from contracts.deployment import Deployment
 from contracts.rpc import Rpc, from_hex, to_hex
-from exchange import tables, vault
+from exchange import vault
+from exchange.database import create_schema
 from exchange.relayer.batching import batch_everyone
 from exchange.relayer.lane import Chain, Context, Memory, step
 from exchange.relayer.metrics import make_metrics
-from exchange.relayer.run import Relayer
+from exchange.relayer.run import ROLE, Relayer
 from exchange.relayer.signers import Signer, ensure_signers, signers
 from tests.conftest import Anvil
 
@@ -37,14 +37,6 @@ OPERATOR = bytes.fromhex("ac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d
 RELAYER = bytes.fromhex("59c6995e998f97a5a0044966f0945389dc9e86dae88c7a8412f4603b6b78690d")
 SECOND = bytes.fromhex("5de4111afa1a4b94908f83103eb1f1706367c2e68ca870fc3fb9a804cdab365a")
 LIMITS = Limits(supply_cap=10**14, entry_cap=10**10, bucket=10**13, refill=10**9)
-
-
-def create_schema(database: str) -> None:
-    engine = create_engine(database.replace("postgresql://", "postgresql+psycopg://"))
-    with engine.begin() as connection:
-        connection.execute(text("create schema if not exists exchange"))
-        tables.metadata.create_all(connection)
-    engine.dispose()
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +53,8 @@ class Rig:
     anvil: Anvil
     deployment: Deployment
     rpc: Rpc
-    sql: AsyncConnection
+    sql: AsyncConnection  # the owner's, for what a gateway writes and a test looks at
+    relaying: AsyncConnection  # in the relayer's own role
     lanes: tuple[bytes, ...] = (RELAYER,)
     memories: dict[bytes, Memory] = field(default_factory=dict)
     max_in_flight: int = 16
@@ -73,10 +66,10 @@ class Rig:
         return Chain(31337, self.deployment.bundle, self.fee_cap, self.max_in_flight, self.patience)
 
     async def start(self) -> None:
-        await ensure_signers(self.sql, self.rpc, master=MASTER, operator=OPERATOR, relayers=self.lanes)
+        await ensure_signers(self.relaying, self.rpc, master=MASTER, operator=OPERATOR, relayers=self.lanes)
 
     async def signers(self) -> list[Signer]:
-        return await signers(self.sql, master=MASTER)
+        return await signers(self.relaying, master=MASTER)
 
     async def step(self, *, rpc: Rpc | None = None, only: bytes | None = None) -> None:
         """One step of every lane."""
@@ -86,7 +79,7 @@ class Rig:
 
     async def context(self, signer: Signer, *, rpc: Rpc | None = None) -> Context:
         return Context(
-            connection=self.sql,
+            connection=self.relaying,
             rpc=rpc or self.rpc,
             chain=self.chain,
             signer=signer,
@@ -131,7 +124,7 @@ class Rig:
         await self.sql.execute("update exchange.call set not_before = null")
 
     async def batch(self, size: int = 200) -> int:
-        return await batch_everyone(self.sql, master=MASTER, chain_id=31337, size=size)
+        return await batch_everyone(self.relaying, master=MASTER, chain_id=31337, size=size)
 
     async def all(self, query: str, *arguments: Any) -> list[tuple[Any, ...]]:
         return await (await self.sql.execute(query, arguments)).fetchall()
@@ -274,7 +267,8 @@ def dump_state(anvil: Anvil, path: Path) -> None:
 async def open_rig(database: str, anvil: Anvil, deployment: Deployment, **options: Any) -> AsyncIterator[Rig]:
     await asyncio.to_thread(create_schema, database)
     connection = await psycopg.AsyncConnection.connect(database, autocommit=True)
-    async with Rpc(anvil.url) as rpc, connection:
-        rig = Rig(database, anvil, deployment, rpc, connection, **options)
+    relaying = await psycopg.AsyncConnection.connect(database, autocommit=True, options=ROLE)
+    async with Rpc(anvil.url) as rpc, connection, relaying:
+        rig = Rig(database, anvil, deployment, rpc, connection, relaying, **options)
         await rig.start()
         yield rig

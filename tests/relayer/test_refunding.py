@@ -27,7 +27,7 @@ async def refund(rig: Rig, programme: Programme, place: int, *, taken: int, poin
 
 
 async def queue(rig: Rig) -> int:
-    return await refund_everyone(rig.sql, master=MASTER, chain_id=31337)
+    return await refund_everyone(rig.relaying, master=MASTER, chain_id=31337)
 
 
 async def taken_back(rig: Rig, programme: Programme) -> list[ClawedBack]:
