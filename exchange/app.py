@@ -13,14 +13,19 @@ from exchange.api import (
     charities,
     custody,
     customers,
+    expiry,
     health,
     holds,
     intents,
     keys,
+    margin,
     merchants,
+    openings,
     problems,
     purchases,
     refunds,
+    statements,
+    webhooks,
 )
 from exchange.api.bounds import Bounded
 from exchange.database import connect, refuse_unsafe_login
@@ -28,6 +33,7 @@ from exchange.gateway import Gateway
 from exchange.limits import make_limits
 from exchange.metrics import Measured, Metrics
 from exchange.settings import Settings
+from exchange.streams import Streams
 
 DESCRIPTION = """
 Every merchant's loyalty points are a token that the merchant alone issues; customers earn, spend, send, swap and give
@@ -52,6 +58,7 @@ def create_app(settings: Settings, *, clock: Callable[[], float] = time.time) ->
             metrics=metrics,
             limits=make_limits(settings),
             clock=clock,
+            streams=Streams(),
         )
         await database.open()
         try:
@@ -62,10 +69,10 @@ def create_app(settings: Settings, *, clock: Callable[[], float] = time.time) ->
     app = FastAPI(title="points-exchange", version="1", description=DESCRIPTION, lifespan=lifespan)
     # The bulk route of custodial acts comes before the routes of one customer, which would take "intents" for an id.
     for router in (
-        purchases.router, refunds.router, custody.router, customers.router, customers.holders,
+        purchases.router, refunds.router, openings.router, custody.router, customers.router, customers.holders,
         intents.router, intents.quotes, merchants.router, merchants.programmes, keys.router, keys.own,
-        charities.router, charities.campaigns,
-        holds.router, health.router,
+        charities.router, charities.campaigns, holds.router, webhooks.router, statements.router, expiry.router,
+        margin.router, health.router,
     ):  # fmt: skip
         app.include_router(router)
     problems.install(app, metrics)

@@ -12,7 +12,19 @@ from exchange.database import Connection, one
 from exchange.errors import OperatorNotReady
 
 Kind = Literal[
-    "clawback", "send", "redeem", "swap", "give", "create", "quote", "partner", "deposit", "charity", "campaign"
+    "clawback",
+    "send",
+    "redeem",
+    "swap",
+    "give",
+    "create",
+    "quote",
+    "partner",
+    "withdraw",
+    "complete",
+    "deposit",
+    "charity",
+    "campaign",
 ]
 
 GAS: Final[dict[Kind, int]] = {
@@ -24,6 +36,8 @@ GAS: Final[dict[Kind, int]] = {
     "create": 5_500_000,
     "quote": 200_000,
     "partner": 150_000,
+    "withdraw": 200_000,
+    "complete": 200_000,
     "deposit": 200_000,
     "charity": 150_000,
     "campaign": 200_000,

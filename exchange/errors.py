@@ -359,6 +359,61 @@ class HoldExceeded(ExchangeError):
     action = "Capture at most the amount of the hold, or release it and authorise a larger one."
 
 
+class TooManyStreams(ExchangeError):
+    """When as many long answers as this process gives at a time are under way."""
+
+    slug = "too-many-streams"
+    title = "Too many streams are open"
+    status = 429
+    action = "Close another stream, or ask again after the time in Retry-After."
+    retry_after = 5
+
+
+class InvalidPeriod(ExchangeError):
+    """When a period ends before it begins."""
+
+    slug = "invalid-period"
+    title = "The period is empty"
+    status = 422
+    action = "Give an end after the start; the end is not part of the period."
+
+
+class WebhookUrlRefused(ExchangeError):
+    """When an endpoint's URL is not https, has no host, or carries a user, a password or a fragment."""
+
+    slug = "webhook-url-refused"
+    title = "Webhooks are not sent to such a URL"
+    status = 422
+    action = "Give an https URL without a user, a password and a fragment."
+
+
+class WebhookAddressRefused(ExchangeError):
+    """When an endpoint's URL names an address that is not of the public internet."""
+
+    slug = "webhook-address-refused"
+    title = "Webhooks are sent to public addresses only"
+    status = 422
+    action = "Give an endpoint that can be reached from the public internet."
+
+
+class WebhookNotFound(ExchangeError):
+    """When the merchant has no such endpoint, or the endpoint no such event."""
+
+    slug = "webhook-not-found"
+    title = "There is no such endpoint or event"
+    status = 404
+    action = "List the endpoints with GET /v1/webhooks, and their events with GET /v1/webhooks/{id}/deliveries."
+
+
+class TooManyWebhooks(ExchangeError):
+    """When a merchant has as many endpoints as it may have."""
+
+    slug = "too-many-webhooks"
+    title = "The merchant has no room for another endpoint"
+    status = 409
+    action = "Remove an endpoint first, or let one of them receive more kinds of events."
+
+
 class NotEnoughMargin(ExchangeError):
     """When a programme's margin cannot pay for this swap or gift."""
 

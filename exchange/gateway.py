@@ -11,6 +11,7 @@ from exchange.database import Database
 from exchange.limits import Limits
 from exchange.metrics import Metrics
 from exchange.settings import Settings
+from exchange.streams import Streams
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +24,7 @@ class Gateway:
     metrics: Metrics
     limits: Limits
     clock: Callable[[], float]
+    streams: Streams
 
     def now(self) -> int:
         return int(self.clock())

@@ -1,8 +1,8 @@
-"""What the chain says of a holder, read from the mirror: balances across programmes, and how they came to be.
+"""What the chain says of a holder, read from the mirror: how the balances came to be, and as of which block.
 
-Reads only. Everything here is public chain data; each answer says as of which block, and how far is final. Pages are
-by keyset: the cursor names the last entry seen (block, log index, side), so a page costs the same however far back it
-lies.
+What is still alive of them is another question (`exchange/expiry.py`). Reads only. Everything here is public chain
+data; each answer says as of which block, and how far is final. Pages are by keyset: the cursor names the last entry
+seen (block, log index, side), so a page costs the same however far back it lies.
 """
 
 from __future__ import annotations
@@ -19,22 +19,18 @@ from exchange.points import render_points
 
 _CURSOR: Final = re.compile(r"([0-9]{1,15})-([0-9]{1,9})-([01])")
 
-_BALANCES: Final = """
-select b.programme, b.amount, p.name, p.symbol, m.slug
-from mirror.balance b
-join mirror.programme p on p.address = b.programme
-left join exchange.programme m on m.programme = b.programme
-where b.holder = %s and b.amount > 0
-order by p.name, b.programme
-"""
 
-_HISTORY: Final = """
+ENTRIES: Final = """
 select e.block, e.log_index, e.side, e.programme, e.delta, e.kind, e.counterparty, e.intent,
-       p.name, p.symbol, k.time, t.hash as transaction_hash
+       p.name, p.symbol, k.time, k.hash as block_hash, t.hash as transaction_hash
 from mirror.entry e
 join mirror.programme p on p.address = e.programme
 join mirror.block k on k.number = e.block
 left join mirror.transaction t on t.block = e.block and t.index = e.transaction_index
+"""
+
+_HISTORY: Final = f"""
+{ENTRIES}
 where e.holder = %s and (e.block, e.log_index, e.side) < (%s::bigint, %s::integer, %s::smallint)
 order by e.block desc, e.log_index desc, e.side desc
 limit %s
@@ -57,27 +53,6 @@ async def head(sql: Connection) -> dict[str, Any] | None:
     )
 
 
-async def balances(sql: Connection, holder: bytes) -> dict[str, Any]:
-    """In one snapshot with the block it is of: the caller's transaction is repeatable read."""
-    await sql.execute("set transaction isolation level repeatable read read only")
-    newest = await head(sql)
-    held = await rows(sql, _BALANCES, holder)
-    return {
-        "holder": checksum(holder),
-        "balances": [
-            {
-                "programme": checksum(row["programme"]),
-                "slug": row["slug"],
-                "name": row["name"],
-                "symbol": row["symbol"],
-                "points": render_points(int(row["amount"])),
-            }
-            for row in held
-        ],
-        "as_of": as_of(newest),
-    }
-
-
 async def history(sql: Connection, holder: bytes, *, before: str | None, limit: int) -> dict[str, Any]:
     """The newest entries before the cursor `before`; `next` is the cursor of the following page."""
     await sql.execute("set transaction isolation level repeatable read read only")
@@ -88,7 +63,7 @@ async def history(sql: Connection, holder: bytes, *, before: str | None, limit: 
     last = page[-1] if len(found) > limit else None
     return {
         "holder": checksum(holder),
-        "entries": [_entry(row, finalized) for row in page],
+        "entries": [entry(row, finalized) for row in page],
         "next": None if last is None else f"{last['block']}-{last['log_index']}-{last['side']}",
         "as_of": as_of(newest),
     }
@@ -104,7 +79,8 @@ def _position(before: str | None) -> tuple[int, int, int]:
     return int(block), int(log_index), int(side)
 
 
-def _entry(row: Mapping[str, Any], finalized: int) -> dict[str, Any]:
+def entry(row: Mapping[str, Any], finalized: int) -> dict[str, Any]:
+    """As it is shown, of a row with the columns that `ENTRIES` selects."""
     return {
         "programme": checksum(row["programme"]),
         "name": row["name"],

@@ -29,6 +29,7 @@ from exchange.errors import (
     NotEnoughPoints,
     ProgrammeNotFound,
 )
+from exchange.expiry import life_of
 from exchange.gateway import Gateway
 from exchange.hexes import checksum, hexed
 from exchange.history import as_of
@@ -78,10 +79,10 @@ select pg_advisory_xact_lock(hashtextextended(encode(holder, 'hex'), 0))
 from (select unnest(%s::bytea[]) as holder order by 1) as sorted
 """
 
-_ACCOUNTS: Final = """
+_ACCOUNTS: Final = f"""
 with mine as (
     select i.programme, i.holder, i.nonce, i.amount, i.deadline, i.digest, c.state, c.failure
-    from unnest(%s::bytea[], %s::bytea[]) as w (programme, holder)
+    from unnest(%(programmes)s::bytea[], %(holders)s::bytea[]) as w (programme, holder)
     join exchange.intent i on i.programme = w.programme and i.holder = w.holder
     join exchange.call c on c.id = i.call_id
 ), pending as (
@@ -93,22 +94,25 @@ with mine as (
     group by programme, holder
 ), held as (
     select h.programme, h.holder, sum(h.amount) as amount
-    from unnest(%s::bytea[], %s::bytea[]) as w (programme, holder)
+    from unnest(%(programmes)s::bytea[], %(holders)s::bytea[]) as w (programme, holder)
     join exchange.hold h on h.programme = w.programme and h.holder = w.holder
-    where h.state = 'open' and h.expires_at > %s
+    where h.state = 'open' and h.expires_at > %(now)s
     group by h.programme, h.holder
 ), nonces as (
     select programme, holder, max(nonce) + 1 as next from mine group by programme, holder
 )
-select w.programme, w.holder, coalesce(b.amount, 0) - coalesce(p.amount, 0) - coalesce(h.amount, 0) as spendable,
+select w.programme, w.holder,
+       case when expiry.passed then 0 else coalesce(b.amount, 0) end
+           - coalesce(p.amount, 0) - coalesce(h.amount, 0) as spendable,
        coalesce(n.next, 0) as next_nonce,
        exists (select 1 from mirror.programme t where t.address = w.programme) as known
-from unnest(%s::bytea[], %s::bytea[]) as w (programme, holder)
+from unnest(%(programmes)s::bytea[], %(holders)s::bytea[]) as w (programme, holder)
 left join mirror.balance b on b.programme = w.programme and b.holder = w.holder
+{life_of("w")}
 left join pending p on p.programme = w.programme and p.holder = w.holder
 left join held h on h.programme = w.programme and h.holder = w.holder
 left join nonces n on n.programme = w.programme and n.holder = w.holder
-"""
+"""  # noqa: S608 - of constants
 
 
 def verified(gateway: Gateway, act: Act, *, nonce: int, deadline: int, signature: bytes) -> Signed:
@@ -175,11 +179,13 @@ async def lock_accounts(
     pairs = sorted(wanted)
     columns = [programme for programme, _ in pairs], [holder for _, holder in pairs]
     await sql.execute(_LOCK, (list({holder for _, holder in pairs}),))
+    wanted_now = {"programmes": columns[0], "holders": columns[1], "now": now}
+    accounts = await (await sql.execute(_ACCOUNTS, wanted_now)).fetchall()
     found = {
         (bytes(row["programme"]), bytes(row["holder"])): Account(
             known=row["known"], spendable=int(row["spendable"]), next_nonce=row["next_nonce"]
         )
-        for row in await rows(sql, _ACCOUNTS, *columns, *columns, now, *columns)
+        for row in accounts
     }
     taken = await rows(
         sql,

@@ -1,4 +1,4 @@
-"""The acts of a programme's owner on the exchange: posting a quote, opening and closing a pair.
+"""The acts of a programme's owner on the exchange: posting a quote, opening and closing a pair, taking margin out.
 
 Each is a signed message with the account's strictly sequential nonce, queued behind the programme's earlier calls.
 The nonce is what those of them that did not fail have used up, counted under a lock on the merchant's id: an act that
@@ -22,7 +22,7 @@ from exchange.merchant import Merchant
 
 _NONCE: Final = """
 select count(*) as nonce from exchange.call c left join exchange.transaction t on t.id = c.transaction_id
-where c.sequence = %s and c.kind in ('quote', 'partner')
+where c.sequence = %s and c.kind in ('quote', 'partner', 'withdraw')
   and not (c.state = 'refused' or (c.state = 'placed' and (c.failure is not null or t.succeeded is false)))
 """
 
@@ -74,6 +74,26 @@ async def set_partner(
     signature = _signed(gateway, merchant, "Partner", fields, digest, own)
     data = bindings.exchange_set_partner(**fields, signature=signature)  # type: ignore[arg-type]
     await calls.queue(sql, "partner", target=gateway.deployment.exchange, data=data, sequence=merchant.programme)
+
+
+async def announce_withdrawal(
+    gateway: Gateway,
+    sql: Connection,
+    merchant: Merchant,
+    *,
+    to: bytes,
+    amount: int,
+    own: OwnSignature | None = None,
+) -> int:
+    """Queues the announcement that `amount` of margin will be paid `to`; one that was announced before is replaced.
+    The call's id."""
+    nonce = own.nonce if own else await _nonce(sql, merchant)
+    fields = {"account": merchant.programme, "to": to, "amount": amount, "nonce": nonce}
+    digest = eip712.withdraw_digest(gateway.domain(gateway.deployment.exchange), **fields)  # type: ignore[arg-type]
+    signature = _signed(gateway, merchant, "Withdraw", fields, digest, own)
+    data = bindings.exchange_withdraw(**fields, signature=signature)  # type: ignore[arg-type]
+    exchange = gateway.deployment.exchange
+    return await calls.queue(sql, "withdraw", target=exchange, data=data, sequence=merchant.programme)
 
 
 def _signed(

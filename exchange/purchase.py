@@ -13,7 +13,7 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any, Final, Literal
 from uuid import UUID
 
 import msgspec
@@ -59,12 +59,18 @@ class Facts:
     store: str | None
     purchased_at: datetime  # whole seconds
     points: int
-    rule_version: int
+    rule_version: int | None
+    kind: Literal["sale", "opening"] = "sale"
 
     @property
     def fingerprint(self) -> bytes:
-        """Equal for equal facts; the rule is not one of them, for it may change between two reports."""
-        facts = (str(self.customer_id), self.amount_minor, self.store, int(self.purchased_at.timestamp()))
+        """Equal for equal facts; the rule is not one of them, for it may change between two reports. Of an opening
+        balance the points are, and the day of the import is not."""
+        facts: tuple[Any, ...]
+        if self.kind == "opening":
+            facts = (self.kind, str(self.customer_id), self.points)
+        else:
+            facts = (str(self.customer_id), self.amount_minor, self.store, int(self.purchased_at.timestamp()))
         return hashlib.sha256(msgspec.json.encode(facts)).digest()
 
 
@@ -81,11 +87,12 @@ class Promise:
 
 
 COLUMNS: Final = (
-    "merchant_id", "id", "reference", "fingerprint", "customer_id", "holder", "amount_minor", "store", "purchased_at",
+    "merchant_id", "id", "kind", "reference", "fingerprint", "customer_id", "holder", "amount_minor", "store",
+    "purchased_at",
     "points", "rule_version", "salt", "accepted_at", "mint_by", "signature",
 )  # fmt: skip
 TYPES: Final = (
-    "uuid", "uuid", "text", "bytea", "uuid", "bytea", "int8", "text", "timestamptz",
+    "uuid", "uuid", "text", "text", "bytea", "uuid", "bytea", "int8", "text", "timestamptz",
     "int8", "int4", "bytea", "int8", "int8", "bytea",
 )  # fmt: skip
 
@@ -125,6 +132,7 @@ def accept(facts: Facts, promise: Promise) -> dict[str, Any]:
     row: dict[str, Any] = {
         "merchant_id": promise.merchant.id,
         "id": uuid7(),
+        "kind": facts.kind,
         "reference": facts.reference,
         "fingerprint": facts.fingerprint,
         "customer_id": facts.customer_id,
@@ -173,6 +181,7 @@ def answer(row: Mapping[str, Any], merchant: Merchant, chain_id: int) -> dict[st
     programme = checksum(merchant.programme)
     return {
         "id": str(row["id"]),
+        "kind": row["kind"],
         "reference": row["reference"],
         "customer": str(row["customer_id"]),
         "amount": points.render(row["amount_minor"], digits=merchant.minor_digits),

@@ -63,7 +63,7 @@ async def accept(gateway: Gateway, merchant: Merchant, *, key: str, fingerprint:
             async with gateway.database.transaction(merchant.id) as sql:
                 claim = await idempotency.claim(sql, scope=scope, key=key, fingerprint=fingerprint, subject=None)
                 if claim.first:
-                    await _store(sql, fresh)
+                    await store(sql, fresh)
                     refused = {str(i): result.problem() for i, result in enumerate(results) if _is_refusal(result)}
                     await idempotency.keep(sql, scope=scope, key=key, outcome=refused)
         except psycopg.errors.UniqueViolation:
@@ -132,7 +132,8 @@ def _judge_all(items: Sequence[Item], known: Known, promise: Promise) -> tuple[l
     return results, fresh
 
 
-async def _store(sql: Connection, fresh: list[dict[str, Any]]) -> None:
+async def store(sql: Connection, fresh: list[dict[str, Any]]) -> None:
+    """Whole rows, as `purchase.accept` makes them. Raises `UniqueViolation` for a reference that is there."""
     if not fresh:
         return
     columns = [list(column) for column in zip(*map(purchase.values, fresh), strict=True)]

@@ -39,7 +39,7 @@ _PURCHASE: Final = """
 select p.id, p.amount_minor, p.points, p.batch_number, r.version, r.rate_millionths, m.next_batch
 from exchange.purchase p
 join exchange.merchant m on m.id = p.merchant_id
-join exchange.earning_rule r on r.merchant_id = p.merchant_id and r.version = p.rule_version
+left join exchange.earning_rule r on r.merchant_id = p.merchant_id and r.version = p.rule_version
 where p.merchant_id = %s and p.id = %s
 for no key update of p
 """
@@ -136,6 +136,7 @@ async def _judge(sql: Connection, merchant: Merchant, bought: Mapping[str, Any],
     before = await one(sql, _BEFORE, merchant.id, wish.purchase)
     if before is None:
         raise RuntimeError("an aggregate has a row")
+    # Nothing was paid for an opening balance, so nothing of it can be refunded.
     left = bought["amount_minor"] - before["amount"]
     amount = left if wish.amount is None else _minor(merchant, wish.amount)
     if amount > left or left == 0:

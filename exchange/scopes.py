@@ -27,13 +27,18 @@ Scope = Literal[
     "merchants:write",  # the operator's: onboard merchants, hand out and revoke their keys
     "margin:write",
     "charities:write",
+    "openings:write",  # opening balances: points for no sale
+    "margin:withdraw",  # out of the margin, after a week's notice
+    "webhooks:read",
+    "webhooks:write",  # where events are sent
 ]
 
 SCOPES: Final[dict[Role, frozenset[Scope]]] = {
     "merchant": frozenset(
         (
             "purchases:read", "purchases:write", "refunds:write", "holds:write", "customers:read", "customers:write",
-            "customers:act", "programme:read", "programme:write", "keys:read", "keys:write",
+            "customers:act", "programme:read", "programme:write", "keys:read", "keys:write", "openings:write",
+            "margin:withdraw", "webhooks:read", "webhooks:write",
         )
     ),
     "operator": frozenset(
@@ -50,7 +55,9 @@ Preset = Literal["till", "shop", "reader", "all"]
 _TILL: Final[frozenset[Scope]] = frozenset(
     ("purchases:read", "purchases:write", "refunds:write", "holds:write", "customers:read", "customers:write")
 )
-_READER: Final[frozenset[Scope]] = frozenset(("purchases:read", "customers:read", "programme:read", "keys:read"))
+_READER: Final[frozenset[Scope]] = frozenset(
+    ("purchases:read", "customers:read", "programme:read", "keys:read", "webhooks:read")
+)
 
 
 def scopes_of(preset: Preset, role: Role) -> frozenset[Scope]:

@@ -40,6 +40,7 @@ class Settings(BaseSettings):
     pool_timeout: float = 3.0  # for a connection, after which the database counts as down
     statement_timeout: float = 15.0
     max_head_age: float = 60.0  # of the mirror's newest block, beyond which the gateway is not ready
+    webhook_loopback: bool = False  # whether webhooks may go to this machine, in development
     receipt_life: int = 86_400  # from acceptance to the latest minting, as the receipt promises
     # Requests a second and at once, in each worker; a rate of 0 limits nothing. The operator is not limited.
     key_rate: float = Field(default=1_000, ge=0)
@@ -69,6 +70,8 @@ class Settings(BaseSettings):
                 "POINTS_PEPPER": self.pepper.get_secret_value() == DEVELOPMENT_PEPPER,
                 "POINTS_OPERATOR_API_KEY": self.operator_api_key.get_secret_value() == DEVELOPMENT_OPERATOR_API_KEY,
             }
+            if self.webhook_loopback:
+                raise ValueError("production sends no webhooks to itself: unset POINTS_WEBHOOK_LOOPBACK")
             unset = [name for name, same in known.items() if same]
             if unset:
                 raise ValueError(f"production refuses the development secrets: set {', '.join(unset)}")

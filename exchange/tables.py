@@ -157,11 +157,13 @@ purchase = Table(
     Column("fingerprint", LargeBinary, nullable=False),
     Column("customer_id", Uuid, ForeignKey("exchange.customer.id"), nullable=False),
     _address("holder", nullable=False),
-    Column("amount_minor", BigInteger, CheckConstraint("amount_minor > 0"), nullable=False),
+    # A sale earns by a rule; an opening balance was promised before the merchant came here, whatever it was earned by.
+    Column("kind", Text, server_default="sale", nullable=False),
+    Column("amount_minor", BigInteger, nullable=False),
     Column("store", Text),
     Column("purchased_at", DateTime(timezone=True), nullable=False),
     Column("points", BigInteger, CheckConstraint("points >= 0"), nullable=False),
-    Column("rule_version", Integer, nullable=False),
+    Column("rule_version", Integer),
     Column("salt", LargeBinary, nullable=False),
     Column("accepted_at", BigInteger, nullable=False),  # Unix seconds, as signed
     Column("mint_by", BigInteger, nullable=False),
@@ -174,6 +176,11 @@ purchase = Table(
         ["merchant_id", "rule_version"], ["exchange.earning_rule.merchant_id", "exchange.earning_rule.version"]
     ),
     CheckConstraint("(batch_number is null) = (batch_index is null)", name="purchase_place"),
+    CheckConstraint(
+        "(kind = 'sale' and amount_minor > 0 and rule_version is not null)"
+        " or (kind = 'opening' and amount_minor = 0 and rule_version is null)",
+        name="purchase_kind",
+    ),
     Index("purchase_queue", "merchant_id", "id", postgresql_where=text("batch_number is null and points > 0")),
     Index(
         "purchase_batch",
@@ -209,7 +216,7 @@ refund = Table(
 
 INTENT_KINDS = ("send", "redeem", "swap", "give")
 
-JUDGED_KINDS = (*INTENT_KINDS, "clawback")
+JUDGED_KINDS = (*INTENT_KINDS, "clawback", "complete")
 """Calls that a simulation judges before they get a nonce, and that are tried again if they fail in their block."""
 
 intent = Table(
@@ -254,6 +261,88 @@ hold = Table(
         name="hold_state",
     ),
     Index("hold_open", "programme", "holder", postgresql_where=text("state = 'open'")),
+    Index("hold_expiry", "expires_at", postgresql_where=text("state = 'open'")),
+)
+
+webhook_endpoint = Table(
+    "webhook_endpoint",
+    metadata,
+    Column("merchant_id", Uuid, ForeignKey("exchange.merchant.id"), primary_key=True),
+    Column("id", Uuid, primary_key=True),
+    Column("url", Text, nullable=False),
+    Column("events", ARRAY(Text), nullable=False),
+    Column("secret", LargeBinary, nullable=False),  # sealed
+    Column("failing_since", DateTime(timezone=True)),  # null while the last delivery succeeded
+    Column("disabled", Text),  # why nothing is sent to it
+    Column("removed_at", DateTime(timezone=True)),  # by the merchant: it is as if absent
+    _now("created_at"),
+)
+
+webhook_event = Table(
+    "webhook_event",
+    metadata,
+    Column("merchant_id", Uuid, ForeignKey("exchange.merchant.id"), primary_key=True),
+    Column("id", Uuid, primary_key=True),
+    Column("kind", Text, nullable=False),
+    Column("subject", Text, nullable=False),  # what it is about: told once, however often it is derived
+    Column("data", JSON, nullable=False),
+    Column("created_at", DateTime(timezone=True), server_default=func.now(), nullable=False, index=True),
+    UniqueConstraint("merchant_id", "kind", "subject", name="webhook_event_once"),
+)
+
+webhook_delivery = Table(
+    "webhook_delivery",
+    metadata,
+    Column("merchant_id", Uuid, primary_key=True),
+    Column("endpoint_id", Uuid, primary_key=True),
+    Column("event_id", Uuid, primary_key=True),
+    Column("delivered_at", DateTime(timezone=True)),  # null while it is still to be sent
+    Column("next_at", DateTime(timezone=True), server_default=func.now(), nullable=False),
+    Column("tries", Integer, server_default="0", nullable=False),
+    Column("status", Integer),  # what the endpoint answered last
+    Column("failure", Text),  # why the last try failed
+    ForeignKeyConstraint(
+        ["merchant_id", "endpoint_id"],
+        ["exchange.webhook_endpoint.merchant_id", "exchange.webhook_endpoint.id"],
+        ondelete="CASCADE",
+    ),
+    ForeignKeyConstraint(
+        ["merchant_id", "event_id"],
+        ["exchange.webhook_event.merchant_id", "exchange.webhook_event.id"],
+        ondelete="CASCADE",
+    ),
+    CheckConstraint("delivered_at is null or (tries > 0 and failure is null)", name="webhook_delivered"),
+    Index("webhook_due", "merchant_id", "endpoint_id", "next_at", postgresql_where=text("delivered_at is null")),
+    Index("webhook_of_event", "merchant_id", "event_id"),
+)
+
+webhook_cursor = Table(
+    "webhook_cursor",
+    metadata,
+    # Exactly one row: how far events were derived, by block seen, by block final and by the clock (Unix seconds).
+    Column("id", Integer, CheckConstraint("id = 1"), primary_key=True, autoincrement=False),
+    Column("confirmed", BigInteger, nullable=False),
+    Column("confirmed_hash", LargeBinary, nullable=False),
+    Column("final", BigInteger, nullable=False),
+    Column("clock", BigInteger, nullable=False),
+)
+
+withdrawal = Table(
+    "withdrawal",
+    metadata,
+    # Margin that a programme's owner takes out: announced by one call, completed by another after the notice.
+    Column("merchant_id", Uuid, ForeignKey("exchange.merchant.id"), primary_key=True),
+    Column("id", Uuid, primary_key=True),
+    Column("recipient", LargeBinary, CheckConstraint("octet_length(recipient) = 20"), nullable=False),
+    Column("amount", Amount, CheckConstraint("amount > 0"), nullable=False),
+    Column("call_id", BigInteger, ForeignKey("exchange.call.id"), nullable=False),
+    Column("completion_id", BigInteger, ForeignKey("exchange.call.id")),
+    # The chain's head when the announcement was first seen to be gone: completed, or replaced.
+    Column("gone_block", BigInteger),
+    # It has been gone since a block that is final: nothing is left to be done.
+    Column("closed", Boolean, server_default=text("false"), nullable=False),
+    _now("created_at"),
+    Index("withdrawal_open", "merchant_id", "id", postgresql_where=text("not closed")),
 )
 
 charity = Table(
@@ -333,7 +422,7 @@ call = Table(
     "call",
     metadata,
     Column("id", BigInteger, Identity(), primary_key=True),
-    # mint, clawback; send, redeem, swap, give; create, quote, partner, deposit, charity, campaign
+    # mint, clawback; send, redeem, swap, give; create, quote, partner, withdraw, complete; deposit, charity, campaign
     Column("kind", Text, nullable=False),
     Column("state", Text, nullable=False, server_default="queued"),
     _address("target", nullable=False),
@@ -356,6 +445,6 @@ call = Table(
         name="call_state",
     ),
     Index("call_queue", "id", postgresql_where=text("state = 'queued'")),
-    Index("call_owner", "sequence", postgresql_where=text("kind in ('quote', 'partner')")),
+    Index("call_owner", "sequence", postgresql_where=text("kind in ('quote', 'partner', 'withdraw')")),
     Index("call_transaction", "transaction_id", postgresql_where=text("transaction_id is not null")),
 )

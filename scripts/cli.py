@@ -83,6 +83,12 @@ def relay(data: Data = environment.DEFAULT_DATA) -> None:
 
 
 @app.command()
+def notify(data: Data = environment.DEFAULT_DATA) -> None:
+    """Run the sender of webhooks."""
+    _become(data, "exchange.webhooks")
+
+
+@app.command()
 def index(data: Data = environment.DEFAULT_DATA) -> None:
     """Run the indexer."""
     _become(data, "indexer", "run")
@@ -129,6 +135,35 @@ def verify_code(
     verdict = asyncio.run(verify_code.verify(rpc, address))
     verify_code.show(verdict, console)
     raise typer.Exit(0 if verdict.contract else 1)
+
+
+@app.command("import")
+def import_(
+    merchant: Annotated[str, typer.Argument(help="The merchant's slug.")],
+    file: Annotated[Path, typer.Argument(help="CSV or Parquet with the columns member, points and, maybe, reference.")],
+    data: Data = environment.DEFAULT_DATA,
+    enrol: Annotated[bool, typer.Option("--enrol", help="Make custodial customers of unknown members.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Judge every row and store nothing.")] = False,
+    errors: Annotated[Path | None, typer.Option(help="Where refused rows go. [default: FILE.errors.csv]")] = None,
+) -> None:
+    """Import a programme's opening balances: exit 0 if all rows are in, 1 if some were refused. Safe to run again."""
+    from scripts.importing import import_balances, merchant_key
+    from scripts.samples import sample_keys
+
+    settings = environment.load(environment.Installation(data.resolve()))  # the gateway may be anywhere
+    tally = asyncio.run(
+        import_balances(
+            console,
+            url=settings.get("POINTS_GATEWAY_URL", "http://127.0.0.1:8000"),
+            key=merchant_key(settings, sample_keys(environment.Installation(data.resolve())), merchant),
+            merchant=merchant,
+            path=file,
+            enrol=enrol,
+            dry_run=dry_run,
+            errors=errors or file.with_name(file.name + ".errors.csv"),
+        )
+    )
+    raise typer.Exit(1 if tally.refused else 0)
 
 
 @replay_app.command("complete-journey")

@@ -90,6 +90,7 @@ def store(place: Installation, **settings: str) -> dict[str, str]:
         "POINTS_OPERATOR_KEY": LOCAL_OPERATOR_KEY,
         "POINTS_RELAYER_KEYS": LOCAL_RELAYER_KEY,
         "POINTS_DEPLOYMENT": str(place.deployment),
+        "POINTS_WEBHOOK_LOOPBACK": "true",
     }
     given = {f"POINTS_{name.upper()}": value for name, value in settings.items()}
     merged = {**fresh, **known, **given}

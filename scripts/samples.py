@@ -81,6 +81,11 @@ async def _unless_there(gateway: Gateway, path: str, body: dict[str, str], key: 
             raise
 
 
+def sample_keys(place: Installation) -> dict[str, str]:
+    """The sample merchants' API keys by slug."""
+    return {slug: partner.key for slug, partner in _read(place).items()}
+
+
 def _read(place: Installation) -> dict[str, Partner]:
     if not place.partners.exists():
         return {}

@@ -154,6 +154,7 @@ async def _start_processes(
     for name, module, port, check in (
         ("indexer", ("indexer", "run"), None, alive),
         ("relayer", ("exchange.relayer",), None, alive),
+        ("webhooks", ("exchange.webhooks",), None, alive),
         ("gateway", ("exchange",), plan.port, serving),
     ):
         child = _child(name, place, variables, functools.partial(_python, *module))

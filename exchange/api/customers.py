@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Header, Query
+from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from exchange import customers, errors, history
+from exchange import customers, errors, expiry, feed, history
 from exchange.api.access import InGateway, merchant_with, public, requires
 from exchange.api.forms import Address, AsOf, Form, Reference
 from exchange.api.problems import Problem, documented
@@ -78,7 +80,8 @@ class Balance(BaseModel):
     slug: str | None
     name: str
     symbol: str
-    points: str = Field(examples=["1234.56"])
+    points: str = Field(examples=["1234.56"], description="What has expired is not there any more.")
+    expires_at: str | None = Field(description="When they are gone if the holder does nothing before.")
 
 
 class Balances(BaseModel):
@@ -171,7 +174,7 @@ async def balances(gateway: InGateway, who: Seeing, id: UUID) -> dict[str, Any]:
     async with gateway.database.reading(who.tenant) as sql:
         row = await customers.seen(sql, who, id)
     async with gateway.database.transaction(who.tenant) as sql:
-        return await history.balances(sql, bytes(row["holder"]))
+        return await expiry.balances(sql, bytes(row["holder"]), now=gateway.now())
 
 
 @router.get("/{id}/history", response_model=History, responses=documented(*_READ), summary="A customer's history")
@@ -198,7 +201,39 @@ async def holder_balances(gateway: InGateway, holder: str) -> dict[str, Any]:
     """Public chain data: no key is needed."""
     account = address(holder, name="holder")
     async with gateway.database.transaction("public") as sql:
-        return await history.balances(sql, account)
+        return await expiry.balances(sql, account, now=gateway.now())
+
+
+@holders.get(
+    "/{holder}/events",
+    dependencies=[public()],
+    response_class=StreamingResponse,
+    responses=documented(*_PUBLIC, errors.InvalidRequest, errors.TooManyStreams),
+    summary="An address's history as it happens",
+)
+async def holder_events(
+    gateway: InGateway,
+    holder: str,
+    last: Annotated[
+        str | None, Header(alias="Last-Event-ID", description="Of the last event seen: what followed it comes first.")
+    ] = None,
+) -> StreamingResponse:
+    """Server-sent events, public chain data: `ready` with where the stream begins (load the history after it, and
+    nothing is missed), then an `entry` for each change of a balance as in the history. `rollback` says that blocks left
+    the chain: forget what is above its `after_block`, for what is there instead follows. A comment comes every fifteen
+    seconds; a stream ends after an hour, and is resumed with `Last-Event-ID`."""
+    account, after = address(holder, name="holder"), None if last is None else feed.position(last)
+    found = feed.events(gateway, account, after=after)
+    first = await anext(found)  # whatever refuses, refuses before the answer begins
+
+    async def stream() -> AsyncIterator[bytes]:
+        yield first
+        async for event in found:
+            yield event
+
+    return StreamingResponse(
+        stream(), media_type="text/event-stream", headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+    )
 
 
 @holders.get(

@@ -104,6 +104,7 @@ class PurchaseOut(BaseModel):
     """`status` here is that of acceptance; GET shows how far the purchase has come."""
 
     id: UUID
+    kind: Literal["sale", "opening"] = Field(description="An opening balance is of no sale: its amount is zero.")
     reference: str
     customer: UUID
     amount: str

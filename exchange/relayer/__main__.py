@@ -41,6 +41,7 @@ async def main(settings: RelayerSettings) -> None:
                 max_in_flight=settings.max_in_flight,
                 patience=settings.patience,
             ),
+            exchange=deployed.exchange,
             master=settings.master,
             operator_key=operator,
             relayer_keys=relayers,

@@ -1,4 +1,5 @@
-"""The relayer's loops: one that batches purchases and proves refunds, and one lane a signer, until cancelled.
+"""The relayer's loops, until cancelled: one that batches purchases and proves refunds, one that completes withdrawals,
+and one lane a signer.
 
 Each loop owns one database connection and gives it up on any failure of the database or the node, waits, and starts
 anew: starting *is* recovery, for every loop derives what to do from rows and chain. One line is logged when a loop's
@@ -19,7 +20,7 @@ from structlog.typing import FilteringBoundLogger
 
 from contracts.errors import ChainError
 from contracts.rpc import Rpc
-from exchange.relayer import store
+from exchange.relayer import store, withdrawing
 from exchange.relayer.batching import batch_everyone
 from exchange.relayer.lane import Chain, Context, Memory, step
 from exchange.relayer.metrics import Metrics
@@ -40,6 +41,7 @@ class Relayer:
     database_url: str
     rpc: Rpc
     chain: Chain
+    exchange: bytes
     master: bytes
     operator_key: bytes | None
     relayer_keys: tuple[bytes, ...]
@@ -60,6 +62,7 @@ async def relay(relayer: Relayer) -> None:
     lanes = any(signer.role == "relayer" for signer in found)
     async with asyncio.TaskGroup() as loops:
         loops.create_task(_persistently(relayer, "batching", partial(_batching, relayer)))
+        loops.create_task(_persistently(relayer, "withdrawing", partial(_withdrawing, relayer)))
         for signer in found:
             # Without a relayer's key the operator's carries everything.
             bundles = signer.role == "relayer" or not lanes
@@ -92,6 +95,14 @@ async def _batching(relayer: Relayer, up: Up) -> None:
             await _report(relayer, connection)
             # More than a batch came in meanwhile: there is no company to wait for.
             await asyncio.sleep(0 if batched > relayer.batch_size else relayer.linger)
+
+
+async def _withdrawing(relayer: Relayer, up: Up) -> None:
+    async with await _connect(relayer, "withdrawing") as connection:
+        while True:
+            await withdrawing.complete_everyone(connection, relayer.rpc, exchange=relayer.exchange)
+            up()
+            await asyncio.sleep(withdrawing.TICK)
 
 
 async def _report(relayer: Relayer, connection: AsyncConnection) -> None:

@@ -38,10 +38,12 @@ class Things:
     reference: str
     hold: str
     prefix: str
+    endpoint: str
+    event: str
 
     @staticmethod
     def of_nobody() -> Things:
-        return Things(*(str(uuid4()) for _ in range(7)))
+        return Things(*(str(uuid4()) for _ in range(9)))
 
     def hidden(self, text: str) -> str:
         """`text` with whatever names these things made the same."""
@@ -66,6 +68,7 @@ AMOUNT = {"amount": "1.00"}
 ACTS: dict[str, dict[str, Any]] = {
     "send": {"to": "0x" + "fe" * 20}, "redeem": {"order": "o"}, "swap": {"into": "grocer"}, "give": {"charity": "food"},
 }  # fmt: skip
+PERIOD = {"start": "2026-01-01", "end": "2026-02-01"}
 QUOTE = {"bid": "0.01", "ask": "0.01"}
 
 CASES: dict[str, list[Case]] = {
@@ -114,14 +117,33 @@ CASES: dict[str, list[Case]] = {
     "POST /v1/holds/{id}/capture": [_path(thing="hold", **AMOUNT)],
     "POST /v1/holds/{id}/release": [_path(thing="hold")],
     "GET /v1/holds/{id}": [_path(thing="hold")],
+    "POST /v1/opening-balances": [
+        _body(lambda things: {"balances": [{"member": things.member, "points": "1.00"}], "dry_run": True})
+    ],
+    "GET /v1/webhooks/{id}": [_path(thing="endpoint")],
+    "POST /v1/webhooks/{id}/enable": [_path(thing="endpoint")],
+    "GET /v1/webhooks/{id}/deliveries": [_path(thing="endpoint")],
+    "POST /v1/webhooks/{id}/deliveries/{event}/redeliver": [
+        lambda things: ({"id": things.endpoint, "event": things.event}, {}),
+    ],
+    "DELETE /v1/webhooks/{id}": [_path(thing="endpoint")],
+    "GET /v1/merchants/{id}/statement": [lambda things: ({"id": things.merchant}, {"params": PERIOD})],
+    "GET /v1/merchants/{id}/statement/movements": [lambda things: ({"id": things.merchant}, {"params": PERIOD})],
+    "GET /v1/merchants/{id}/expiring": [_path()],
+    "GET /v1/merchants/{id}/margin": [_path()],
+    "GET /v1/merchants/{id}/margin/deposit": [lambda things: ({"id": things.merchant}, {"params": AMOUNT})],
+    "POST /v1/merchants/{id}/withdrawals": [_path(**AMOUNT, to="0x" + "fe" * 20)],
 }
 
 NOT_OWNED = {
     # A customer is a person, not a merchant's: who knows the id of one may enrol them, and gets no hand in what
     # other merchants have with them. (A card that several shops take.)
     "POST /v1/customers", "POST /v1/customers/bulk",
+    # Of the caller alone: nothing is named.
+    "POST /v1/webhooks", "GET /v1/webhooks",
     # Public: what is on the chain, or will be, and what everybody may know of a programme.
-    "GET /v1/holders/{holder}/balances", "GET /v1/holders/{holder}/history", "POST /v1/intents/draft",
+    "GET /v1/holders/{holder}/balances", "GET /v1/holders/{holder}/history", "GET /v1/holders/{holder}/events",
+    "POST /v1/intents/draft",
     "POST /v1/intents", "GET /v1/intents/{id}", "GET /v1/swaps/quote", "GET /v1/programmes", "GET /v1/charities",
     "GET /v1/charities/{id}", "GET /v1/campaigns", "GET /v1/campaigns/{number}", "GET /healthz", "GET /readyz",
     "GET /metrics",
@@ -138,9 +160,18 @@ async def things_of(client: Client, shop: Shop) -> Things:
     sold = (await client.http.post("/v1/purchases", json=sale(member=member), headers=shop.once())).json()
     held = await client.http.post("/v1/holds", json={"member": member, **AMOUNT, "order": "o"}, headers=shop.once())
     key = await client.key(shop, preset="reader")
+    hook = {"url": "https://shop.example/hook", "events": ["purchase.final"]}
+    endpoint = (await client.http.post("/v1/webhooks", json=hook, headers=shop.auth)).json()["id"]
+    event = str(uuid4())
+    client.chain.run(
+        "with told as (insert into exchange.webhook_event (merchant_id, id, kind, subject, data)"
+        " values (%(m)s, %(v)s, 'purchase.final', 's', '{}'))"
+        " insert into exchange.webhook_delivery (merchant_id, endpoint_id, event_id) values (%(m)s, %(e)s, %(v)s)"
+        .replace("%(m)s", f"'{shop.id}'").replace("%(v)s", f"'{event}'").replace("%(e)s", f"'{endpoint}'")
+    )  # fmt: skip
     return Things(
         shop.id, customer["id"], member, sold["id"], sold["reference"], held.json()["id"],
-        key["authorization"].split("_")[2],
+        key["authorization"].split("_")[2], endpoint, event,
     )  # fmt: skip
 
 
@@ -199,7 +230,20 @@ async def test_the_same_idempotency_key_of_two_merchants_is_two_keys(client: Cli
 OWNED = {
     "merchant": "id = %(id)s",
     **dict.fromkeys(
-        ("api_key", "earning_rule", "member", "batch", "purchase", "refund", "hold"), "merchant_id = %(id)s"
+        (
+            "api_key",
+            "earning_rule",
+            "member",
+            "batch",
+            "purchase",
+            "refund",
+            "hold",
+            "webhook_endpoint",
+            "webhook_event",
+            "webhook_delivery",
+            "withdrawal",
+        ),
+        "merchant_id = %(id)s",
     ),
     "idempotency": "scope = %(id)s::text",
     "customer": "id in (select customer_id from exchange.member where merchant_id = %(id)s)",
@@ -210,8 +254,8 @@ OWNED = {
 SHARED = {"charity", "campaign", "call", "transaction"}
 """Whose rows are everybody's: a merchant's role sees the columns that are public."""
 
-CLOSED = {"signer", "attempt"}
-"""The relayer's, which no merchant's role may read."""
+CLOSED = {"signer", "attempt", "webhook_cursor"}
+"""The relayer's and the notifier's, which no merchant's role may read."""
 
 
 def key_of(table: str) -> list[str]:
@@ -234,6 +278,11 @@ async def two_merchants_with_everything(client: Client) -> tuple[Shop, Shop]:
         assert (await client.http.post(path, json={"reference": "r"}, headers=shop.once())).status_code == 201
         path = f"/v1/customers/{things.customer}/redeem"
         assert (await client.http.post(path, json={**AMOUNT, "order": "o"}, headers=shop.once())).status_code == 202
+        client.chain.run(
+            "insert into exchange.withdrawal (merchant_id, id, recipient, amount, call_id)"
+            " values (%s, %s, %s, 1, (select min(id) from exchange.call))",
+            shop.id, uuid4(), bytes(20),
+        )  # fmt: skip
         client.chain.run(
             "insert into exchange.batch values (%s, 1, %s, 1, 1, (select min(id) from exchange.call))",
             shop.id, bytes(32),
@@ -342,7 +391,7 @@ def test_every_table_has_row_level_security_and_a_policy(database: str) -> None:
 
 def test_the_roles_own_nothing_and_bypass_nothing(database: str) -> None:
     create_schema(database)
-    names = [*ROLES.values(), "points_relayer"]
+    names = [*ROLES.values(), "points_relayer", "points_notifier"]
     with psycopg.connect(database) as connection:
         found = connection.execute(
             "select rolname, rolsuper or rolbypassrls or rolcanlogin or rolcreaterole or rolcreatedb from pg_roles"
@@ -359,6 +408,7 @@ def test_the_roles_own_nothing_and_bypass_nothing(database: str) -> None:
 SECRETS = {
     "api_key.digest": set(),
     "signer.key": set(),
+    "webhook_endpoint.secret": set(),  # the notifier's
     "charity.key": set(),
     "customer.key": {"points_merchant"},  # of its own members: it is what signs for them
     "merchant.issuer_key": {"points_merchant", "points_operator"},
@@ -395,6 +445,8 @@ def test_secrets_are_readable_where_they_are_needed_and_an_auditor_reads_no_pers
             " where grantee = 'points_relayer' and table_schema = 'exchange'"
         ).fetchall()
         assert {name for (name,) in relayed} & {"customer", "member", "api_key", "idempotency", "hold"} == set()
+        keys = [column for column in SECRETS if may("points_notifier", column)]
+        assert keys == ["webhook_endpoint.secret"], "it talks to strangers, and holds nothing that signs"
     with acting(database, RELAYER.removeprefix("-c role=")) as relayer:
         assert relayer.execute("select * from exchange.merchant").fetchall() == []
 
@@ -497,7 +549,7 @@ async def test_an_ordinary_owner_migrates_and_serves(
 ) -> None:
     """As on a managed server: an administrator has made the roles and granted them, the owner is no superuser."""
     create_schema(database)  # makes the roles, if this server has none yet
-    owner = login("", (*ROLES.values(), "points_relayer"))
+    owner = login("", (*ROLES.values(), "points_relayer", "points_notifier"))
     with psycopg.connect(database, autocommit=True) as connection:
         connection.execute("drop schema exchange cascade")
         name = urlsplit(database).path[1:]

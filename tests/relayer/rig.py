@@ -98,6 +98,7 @@ class Rig:
             database_url=self.database,
             rpc=self.rpc,
             chain=self.chain,
+            exchange=self.deployment.exchange,
             master=MASTER,
             operator_key=OPERATOR,
             relayer_keys=self.lanes,
