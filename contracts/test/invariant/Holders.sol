@@ -237,6 +237,8 @@ abstract contract Holders is Carrier {
             if (allowed != type(uint256).max) _allowed[token][from][spender] = allowed - amount;
             _spent(token, from, amount, false);
             _received(token, to, amount);
+            uint256 left = IERC20(token).allowance(from, spender);
+            assertEq(left, _allowed[token][from][spender], "an allowance is used up");
             return _took();
         }
     }
