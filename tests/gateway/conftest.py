@@ -51,7 +51,10 @@ class Chain:
             cursor = connection.execute(query, arguments)
             return cursor.fetchall() if cursor.description else []
 
-    def mine(self, *, finalized: int = 0, at: float | None = None) -> int:
+    def mine(
+        self, *, finalized: int = 0, at: float | None = None, holding: Callable[[int], object] = lambda _number: None
+    ) -> int:
+        """A block; `holding` writes what is in it, before the cursor tells that it is there."""
         number: int = next(self.blocks)
         tip = number.to_bytes(32, "big")
         self.run(
@@ -59,6 +62,7 @@ class Chain:
             number, tip, (number - 1).to_bytes(32, "big"), int(at or time.time()),
         )  # fmt: skip
         self.run("insert into mirror.transaction (block, index, hash) values (%s, 0, %s)", number, b"t" + tip[1:])
+        holding(number)
         self.run(
             "insert into mirror.cursor values (1, 31337, %s, %s, 1, %s, %s, %s) on conflict (id) do update"
             " set next_block = excluded.next_block, tip = excluded.tip, finalized = excluded.finalized",

@@ -45,14 +45,20 @@ def make_settings(make_settings: Callable[..., Settings]) -> Callable[..., Setti
 
 
 class Desk:
-    """A merchant with a receiver, and a notifier that does one thing at a time."""
+    """A merchant with a receiver, and a notifier that does one thing at a time, each on a connection of its own."""
 
-    def __init__(self, client: Client, connection: psycopg.AsyncConnection[Any], http: aiohttp.ClientSession) -> None:
-        self.client, self.connection = client, connection
+    def __init__(
+        self,
+        client: Client,
+        deriving: psycopg.AsyncConnection[Any],
+        connection: psycopg.AsyncConnection[Any],
+        http: aiohttp.ClientSession,
+    ) -> None:
+        self.client, self.deriving, self.connection = client, deriving, connection
         self.sender = Sender(connection, http, client.settings.master, time.time)
 
     async def derive(self) -> None:
-        while await derive(self.connection, now=int(time.time())):
+        while await derive(self.deriving, now=int(time.time())):
             pass
 
     async def send(self) -> int:
@@ -80,10 +86,11 @@ class Desk:
 @pytest_asyncio.fixture
 async def desk(client: Client, database: str) -> AsyncIterator[Desk]:
     async with (
+        await psycopg.AsyncConnection.connect(database, autocommit=True, options=ROLE) as deriving,
         await psycopg.AsyncConnection.connect(database, autocommit=True, options=ROLE) as sql,
         session(client.settings) as http,
     ):
-        yield Desk(client, sql, http)
+        yield Desk(client, deriving, sql, http)
 
 
 @pytest_asyncio.fixture
@@ -103,13 +110,11 @@ async def bought(client: Client, shop: Shop, *, number: int = 1) -> str:
 
 
 def minted(client: Client, shop: Shop, number: int) -> int:
-    block = client.chain.mine()
-    client.chain.run(
+    return client.chain.mine(holding=lambda block: client.chain.run(
         "insert into mirror.batch (programme, number, block, log_index, transaction_index, receipts_root, entries_hash,"
         " total, count) values (%s, %s, %s, 1, 0, '', '', 1234, 1)",
         shop.programme, number, block,
-    )  # fmt: skip
-    return block
+    ))  # fmt: skip
 
 
 async def ready(desk: Desk, receiver: Receiver, *events: str) -> tuple[Shop, dict[str, Any]]:
