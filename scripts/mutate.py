@@ -1,9 +1,9 @@
 """Changes the arithmetic that everything rests on, one small mistake at a time, and asks whether the proofs notice.
 
 `python -m scripts.mutate [NAME ...]` mutates the named parts, or all of them (slither-mutate), in copies under
-`build/mutate`: the sources are never touched. A mutant is killed when a statement of `contracts/test/symbolic` fails,
-as a fuzz test first, which is quick, and else as a proof for all inputs. Every mutant is told as it is decided; those
-that live stay under `build/mutate/NAME/living`.
+`build/mutate`: the sources are never touched. A mutant is killed when a unit test fails, or a statement of
+`contracts/test/symbolic`: as a fuzz test first, which is quick, and else as a proof for all inputs. Every mutant is
+told as it is decided; those that live stay under `build/mutate/NAME/living`.
 """
 
 from __future__ import annotations
@@ -51,6 +51,10 @@ def lay_out(name: str, part: Part) -> Path:
     for path in (f"src/{part.source}", *(f"test/symbolic/{proof}.sol" for proof in (*part.proofs, "Vm"))):
         (home / path).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(CONTRACTS / path, home / path)
+    # Beside the proofs, so that one profile finds them all; a proof's contract is named so.
+    unit = CONTRACTS / "test" / "unit" / f"{Path(part.source).stem}.t.sol"
+    shutil.copy(unit, home / "test" / "symbolic")
+    shutil.copy(CONTRACTS / "test" / "Forge.sol", home / "test")
     for path in ("foundry.toml", "halmos.toml"):
         shutil.copy(CONTRACTS / path, home / path)
     return home
@@ -66,7 +70,7 @@ def mutate(name: str) -> tuple[int, list[str]]:
     command = [
         "slither-mutate", f"src/{part.source}", "--contract-names", part.library, "--comprehensive", "-v",
         "--timeout", str(SECONDS), "--output-dir", "living",
-        "--test-cmd", "forge test --fail-fast && halmos --early-exit",
+        "--test-cmd", "forge test --fail-fast && halmos --early-exit --match-contract Proof",
     ]  # fmt: skip
     killed, living = 0, []
     with subprocess.Popen(  # noqa: S603
