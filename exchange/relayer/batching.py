@@ -112,7 +112,7 @@ async def batch_merchant(
     connection: AsyncConnection, merchant_id: UUID, *, master: bytes, chain_id: int, size: int
 ) -> int:
     async with connection.transaction():
-        merchant = await _lock(connection, merchant_id)
+        merchant = await lock(connection, merchant_id)
         if merchant is None:
             return 0
         purchases = await _waiting(connection, merchant_id, size * BATCHES_AT_ONCE)
@@ -150,10 +150,15 @@ select id, programme, issuer_key, next_batch, currency
 from exchange.merchant where id = %s for no key update skip locked
 """
 
-_WAITING = """
+PURCHASES = """
 select id, reference, holder, amount_minor, coalesce(store, ''), floor(extract(epoch from purchased_at))::bigint,
        points, salt
 from exchange.purchase
+"""
+"""What a `Purchase` is read by."""
+
+_WAITING = f"""
+{PURCHASES}
 where merchant_id = %s and batch_number is null and points > 0
 order by id limit %s
 """
@@ -178,7 +183,8 @@ async def _due(connection: AsyncConnection, size: int) -> list[UUID]:
     return [row[0] for row in await cursor.fetchall()]
 
 
-async def _lock(connection: AsyncConnection, merchant_id: UUID) -> Merchant | None:
+async def lock(connection: AsyncConnection, merchant_id: UUID) -> Merchant | None:
+    """The merchant, for this transaction alone; None if another one works on it."""
     cursor = await connection.execute(_LOCK, (merchant_id,), binary=True)
     row = await cursor.fetchone()
     return None if row is None else Merchant(*row)

@@ -17,7 +17,7 @@ from contracts.bindings import points_clawback
 from contracts.eip712 import clawback_digest, domain_separator
 from exchange import vault
 from exchange.calls import GAS
-from exchange.relayer.batching import Purchase, commitment_of, leaf_of
+from exchange.relayer.batching import PURCHASES, Merchant, Purchase, commitment_of, leaf_of, lock
 
 AT_ONCE: Final = 50
 
@@ -27,13 +27,6 @@ class Refund(NamedTuple):
     taken: int  # base units, in all
     batch: int
     place: int
-
-
-class Merchant(NamedTuple):
-    id: UUID
-    programme: bytes
-    issuer_key: bytes  # sealed
-    currency: str
 
 
 # A call that somebody else's bundle made needless has no failure either: its batch is minted.
@@ -48,18 +41,12 @@ where r.call_id is null and r.points > 0 and c.failure is null and t.state in ('
 
 _DUE: Final = f"select distinct r.merchant_id {_READY}"
 
-_LOCK: Final = """
-select id, programme, issuer_key, currency from exchange.merchant where id = %s for no key update skip locked
-"""
-
 _REFUNDS: Final = f"""
 select r.id, r.taken, p.batch_number, p.batch_index {_READY} and r.merchant_id = %s order by r.id limit %s
 """
 
-_BATCH: Final = """
-select id, reference, holder, amount_minor, coalesce(store, ''), floor(extract(epoch from purchased_at))::bigint,
-       points, salt
-from exchange.purchase where merchant_id = %s and batch_number = %s order by batch_index
+_BATCH: Final = f"""
+{PURCHASES} where merchant_id = %s and batch_number = %s order by batch_index
 """
 
 _QUEUE: Final = """
@@ -79,11 +66,9 @@ async def refund_everyone(connection: AsyncConnection, *, master: bytes, chain_i
 
 async def _refund(connection: AsyncConnection, merchant_id: UUID, *, master: bytes, chain_id: int) -> int:
     async with connection.transaction():
-        cursor = await connection.execute(_LOCK, (merchant_id,), binary=True)
-        locked = await cursor.fetchone()
-        if locked is None:
+        merchant = await lock(connection, merchant_id)
+        if merchant is None:
             return 0
-        merchant = Merchant(*locked)
         key = vault.unseal(master, merchant.issuer_key, purpose=f"issuer:{merchant_id}")
         cursor = await connection.execute(_REFUNDS, (merchant_id, AT_ONCE), binary=True)
         refunds = [Refund(*row) for row in await cursor.fetchall()]
