@@ -2,28 +2,17 @@
 
 from __future__ import annotations
 
-import logging
-
-import structlog
 import uvicorn
 from fastapi import FastAPI
 
+from exchange import logs
 from exchange.app import create_app
 from exchange.settings import Settings
 
 
 def application() -> FastAPI:
     """Made in each worker: uvicorn imports it by name."""
-    structlog.configure(
-        processors=[
-            structlog.contextvars.merge_contextvars,
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.format_exc_info,
-            structlog.processors.JSONRenderer(),
-        ],
-        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
-    )
+    logs.configure()
     return create_app(Settings())  # type: ignore[call-arg]  # from the environment
 
 

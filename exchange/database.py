@@ -177,6 +177,11 @@ async def refuse_unsafe_login(settings: Settings) -> None:
         return
 
 
+async def snapshot(sql: Connection) -> None:
+    """Begins the caller's transaction: all that it reads is as of one moment, and it writes nothing."""
+    await sql.execute("set transaction isolation level repeatable read read only")
+
+
 async def one(sql: Connection, query: str, *arguments: Any) -> DictRow | None:
     cursor = await sql.execute(query, arguments)
     row: DictRow | None = await cursor.fetchone()

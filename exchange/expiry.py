@@ -18,7 +18,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from exchange import history
-from exchange.database import Connection
+from exchange.database import Connection, snapshot
 from exchange.hexes import address, checksum
 from exchange.merchant import Merchant
 from exchange.points import render_points
@@ -111,7 +111,7 @@ def shown(at: int | None) -> str | None:
 
 async def balances(sql: Connection, holder: bytes, *, now: int) -> dict[str, Any]:
     """What has not expired, in one snapshot with the block it is of: the caller's transaction is repeatable read."""
-    await sql.execute("set transaction isolation level repeatable read read only")
+    await snapshot(sql)
     newest = await history.head(sql)
     cursor = await sql.execute(_BALANCES, {"holder": holder, "now": now})
     held = await cursor.fetchall()
@@ -134,7 +134,7 @@ async def balances(sql: Connection, holder: bytes, *, now: int) -> dict[str, Any
 
 async def expiring(sql: Connection, merchant: Merchant, *, now: int, days: int, after: str | None) -> dict[str, Any]:
     """Who of a thousand holders loses points within `days`; `next` is where the following thousand begin."""
-    await sql.execute("set transaction isolation level repeatable read read only")
+    await snapshot(sql)
     newest = await history.head(sql)
     cursor = await sql.execute(PAGE, page_of(merchant, now=now, after=_after(after)))
     found = await cursor.fetchall()

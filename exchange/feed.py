@@ -16,7 +16,7 @@ from typing import Any, Final, NamedTuple
 import msgspec
 
 from exchange import history
-from exchange.database import Connection, one
+from exchange.database import Connection, one, snapshot
 from exchange.errors import DatabaseUnavailable, InvalidRequest, MirrorUnavailable
 from exchange.gateway import Gateway
 
@@ -100,7 +100,7 @@ async def _more(
     sql: Connection, holder: bytes, at: Position | None, tip: bytes
 ) -> tuple[list[bytes], Position | None, bytes, bool]:
     """What is new since `at`, where that leads, the mirror's tip, and whether there may be more at once."""
-    await sql.execute("set transaction isolation level repeatable read read only")
+    await snapshot(sql)
     newest = await history.head(sql)
     if newest is None or newest["time"] is None or bytes(newest["tip"]) == tip:
         return [], at, tip, False

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from exchange.database import Connection, one, rows
+from exchange.database import Connection, one, rows, snapshot
 from exchange.errors import InvalidRequest
 from exchange.hexes import checksum, hexed
 from exchange.points import render_points
@@ -55,7 +55,7 @@ async def head(sql: Connection) -> dict[str, Any] | None:
 
 async def history(sql: Connection, holder: bytes, *, before: str | None, limit: int) -> dict[str, Any]:
     """The newest entries before the cursor `before`; `next` is the cursor of the following page."""
-    await sql.execute("set transaction isolation level repeatable read read only")
+    await snapshot(sql)
     newest = await head(sql)
     found = await rows(sql, _HISTORY, holder, *_position(before), limit + 1)
     finalized = -1 if newest is None else newest["finalized"]

@@ -18,7 +18,7 @@ import structlog
 from uuid_utils.compat import uuid7
 
 from exchange import idempotency, points
-from exchange.database import Connection, one
+from exchange.database import Connection, one, snapshot
 from exchange.errors import (
     PurchaseNotFound,
     ReferenceConflict,
@@ -178,7 +178,7 @@ async def _stored(sql: Connection, merchant: Merchant, id: UUID | None) -> dict[
 
 async def status(merchant: Merchant, sql: Connection, purchase: UUID) -> dict[str, Any]:
     """All refunds of a purchase, and how far each has come. Raises `PurchaseNotFound`."""
-    await sql.execute("set transaction isolation level repeatable read read only")
+    await snapshot(sql)
     known = await one(sql, "select 1 from exchange.purchase where merchant_id = %s and id = %s", merchant.id, purchase)
     if known is None:
         raise PurchaseNotFound(f'The merchant has no purchase "{purchase}".')

@@ -14,7 +14,7 @@ from datetime import UTC, date, datetime
 from typing import Any, Final
 
 from exchange import history
-from exchange.database import Connection, Tenant, one
+from exchange.database import Connection, Tenant, one, snapshot
 from exchange.errors import InvalidPeriod
 from exchange.gateway import Gateway
 from exchange.hexes import checksum, hexed
@@ -89,7 +89,7 @@ def _midnight(day: date) -> int:
 
 async def summary(sql: Connection, merchant: Merchant, period: Period) -> dict[str, Any]:
     """One line for each kind of movement and partner. In the caller's transaction, which becomes read only."""
-    await sql.execute("set transaction isolation level repeatable read read only")
+    await snapshot(sql)
     wanted = {"account": merchant.programme, **period.seconds}
     newest = await history.head(sql)
     margins = await (await sql.execute(_MARGINS, wanted)).fetchone()
@@ -144,7 +144,7 @@ async def movements(
     """
     with gateway.streams.statement():
         async with gateway.database.transaction(tenant) as sql:
-            await sql.execute("set transaction isolation level repeatable read read only")
+            await snapshot(sql)
             await sql.execute(f"set local idle_in_transaction_session_timeout = {PATIENCE * 1000}")
             wanted = {"account": merchant.programme, **period.seconds}
             [margins] = await (await sql.execute(_MARGINS, wanted)).fetchall()

@@ -15,7 +15,7 @@ from uuid_utils.compat import uuid7
 
 from contracts import bindings
 from exchange import history, idempotency, owner, points
-from exchange.database import Connection, one
+from exchange.database import Connection, one, snapshot
 from exchange.errors import NotEnoughMargin, ProgrammeNotFound
 from exchange.gateway import Gateway
 from exchange.hexes import checksum, hexed
@@ -108,7 +108,7 @@ async def _margin(sql: Connection, merchant: Merchant) -> int:
 
 async def status(sql: Connection, merchant: Merchant) -> dict[str, Any]:
     """The margin, and how far the latest hundred withdrawals have come, newest first."""
-    await sql.execute("set transaction isolation level repeatable read read only")
+    await snapshot(sql)
     newest = await history.head(sql)
     wanted = {"merchant": merchant.id, "programme": merchant.programme, "notice": NOTICE}
     found = await (await sql.execute(_STATUS, wanted)).fetchall()

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import signal
-import sys
 
 import structlog
 from prometheus_client import CollectorRegistry, start_http_server
 
 from contracts import deployment
 from contracts.rpc import Rpc
+from exchange import logs
 from exchange.relayer.lane import Chain
 from exchange.relayer.metrics import make_metrics
 from exchange.relayer.run import Relayer, relay
@@ -59,14 +58,5 @@ async def main(settings: RelayerSettings) -> None:
 
 
 if __name__ == "__main__":
-    structlog.configure(
-        processors=[
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.format_exc_info,
-            structlog.processors.JSONRenderer(),
-        ],
-        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
-        logger_factory=structlog.WriteLoggerFactory(file=sys.stdout),
-    )
+    logs.configure()
     asyncio.run(main(RelayerSettings()))  # type: ignore[call-arg]  # fields come from the environment

@@ -7,9 +7,7 @@ that it needs to know is in the tables.
 from __future__ import annotations
 
 import asyncio
-import logging
 import signal
-import sys
 import time
 from collections.abc import Awaitable, Callable
 
@@ -18,6 +16,7 @@ import psycopg
 import structlog
 from psycopg import AsyncConnection
 
+from exchange import logs
 from exchange.settings import Settings
 from exchange.webhooks.deriving import derive
 from exchange.webhooks.destination import guarded
@@ -107,14 +106,5 @@ async def _persistently(
 
 
 if __name__ == "__main__":
-    structlog.configure(
-        processors=[
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.format_exc_info,
-            structlog.processors.JSONRenderer(),
-        ],
-        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
-        logger_factory=structlog.WriteLoggerFactory(file=sys.stdout),
-    )
+    logs.configure()
     asyncio.run(main(Settings()))  # type: ignore[call-arg]  # fields come from the environment
