@@ -19,11 +19,13 @@ from exchange.api import (
     intents,
     keys,
     margin,
+    me,
     merchants,
     openings,
     problems,
     purchases,
     refunds,
+    signin,
     statements,
     webhooks,
 )
@@ -32,7 +34,7 @@ from exchange.database import connect, refuse_unsafe_login
 from exchange.gateway import Gateway
 from exchange.limits import make_limits
 from exchange.metrics import Measured, Metrics
-from exchange.settings import Settings
+from exchange.settings import Settings, refuse_unsafe_origin
 from exchange.streams import Streams
 
 DESCRIPTION = """
@@ -49,6 +51,7 @@ def create_app(settings: Settings, *, clock: Callable[[], float] = time.time) ->
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        refuse_unsafe_origin(settings)
         await refuse_unsafe_login(settings)
         database = connect(settings)
         app.state.gateway = Gateway(
@@ -72,7 +75,7 @@ def create_app(settings: Settings, *, clock: Callable[[], float] = time.time) ->
         purchases.router, refunds.router, openings.router, custody.router, customers.router, customers.holders,
         intents.router, intents.quotes, merchants.router, merchants.programmes, keys.router, keys.own,
         charities.router, charities.campaigns, holds.router, webhooks.router, statements.router, expiry.router,
-        margin.router, health.router,
+        margin.router, signin.ups, signin.router, me.router, health.router,
     ):  # fmt: skip
         app.include_router(router)
     problems.install(app, metrics)

@@ -126,6 +126,60 @@ class Forbidden(ExchangeError):
     action = "Use a key with the role and the scope that this operation asks for."
 
 
+class SignInNeeded(ExchangeError):
+    """When a customer's request has no session, or one that has ended."""
+
+    slug = "sign-in-needed"
+    title = "A customer must sign in"
+    status = 401
+    action = "Sign in with a passkey or a wallet (POST /v1/sign-in/…), then repeat the request with the cookie."
+
+
+class FreshSignInNeeded(ExchangeError):
+    """When what is wanted needs a sign-in of the last minutes."""
+
+    slug = "fresh-sign-in-needed"
+    title = "This needs a sign-in of the last minutes"
+    status = 403
+    action = "Sign in again (POST /v1/sign-in/…), then repeat the request within five minutes."
+
+
+class ForeignOrigin(ExchangeError):
+    """When a request that signs in, or changes something by a cookie, does not come from our own pages."""
+
+    slug = "foreign-origin"
+    title = "The request does not come from our own pages"
+    status = 403
+    action = "Send it from a page of the gateway's origin: browsers then add the right header Origin."
+
+
+class SignInRefused(ExchangeError):
+    """When the answer to a sign-in's challenge is not right."""
+
+    slug = "sign-in-refused"
+    title = "The sign-in was refused"
+    status = 403
+    action = "Ask for a new challenge and sign exactly that, with the passkey or the wallet that you have here."
+
+
+class CodeRefused(ExchangeError):
+    """When a one-time code is unknown, used or too old."""
+
+    slug = "code-refused"
+    title = "The one-time code is not good"
+    status = 403
+    action = "Ask the merchant for a new code; each works once."
+
+
+class CredentialExists(ExchangeError):
+    """When a passkey is a customer's already, or is the last one."""
+
+    slug = "credential-exists"
+    title = "This passkey is in use"
+    status = 409
+    action = "Sign in with it; or attach another one before you remove it."
+
+
 class TooManyRequests(ExchangeError):
     """When a key or an address asks faster than it may. `wait` is in seconds."""
 
@@ -195,6 +249,24 @@ class HoldNotFound(ExchangeError):
     title = "There is no such hold"
     status = 404
     action = "Check the id; holds are seen only by the merchant that made them."
+
+
+class SessionNotFound(ExchangeError):
+    """When the customer has no such session, or it has ended."""
+
+    slug = "session-not-found"
+    title = "No such session"
+    status = 404
+    action = "GET /v1/me/sessions lists those that there are."
+
+
+class CredentialNotFound(ExchangeError):
+    """When the customer has no such passkey."""
+
+    slug = "credential-not-found"
+    title = "No such passkey"
+    status = 404
+    action = "GET /v1/me/credentials lists those that there are."
 
 
 class CharityNotFound(ExchangeError):

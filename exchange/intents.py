@@ -353,15 +353,30 @@ left join lateral (select block, transaction_index from mirror.entry where inten
 left join mirror.block k on k.number = e.block
 left join mirror.transaction t on t.block = e.block and t.index = e.transaction_index
 left join mirror.swap s on s.block = e.block and s.intent = i.digest
-where i.id = %s
+"""
+_OF_ID: Final = f"{_STATUS} where i.id = %s"
+_PENDING: Final = f"""
+{_STATUS}
+where i.holder = %s and e.block is null and i.deadline >= %s
+  and not (c.state = 'refused' or (c.state = 'placed' and c.failure is not null))
+order by i.id desc limit 100
 """
 
 
 async def status(sql: Connection, id: UUID) -> dict[str, Any]:
     """The intent with its live status, the reason if it was refused, and where it is on the chain."""
-    row = await one(sql, _STATUS, id)
+    row = await one(sql, _OF_ID, id)
     if row is None:
         raise IntentNotFound(f"There is no intent {id}.")
+    return _shown(row)
+
+
+async def pending(sql: Connection, holder: bytes, *, now: int) -> list[dict[str, Any]]:
+    """Of a holder: what was accepted and can still take effect, newest first, a hundred at most."""
+    return [_shown(row) for row in await rows(sql, _PENDING, holder, now)]
+
+
+def _shown(row: dict[str, Any]) -> dict[str, Any]:
     found = answer(row)
     if row["block"] is not None:
         found["status"] = "final" if row["block"] <= row["finalized"] else "confirmed"

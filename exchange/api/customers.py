@@ -17,6 +17,7 @@ from exchange.api.problems import Problem, documented
 from exchange.auth import Caller
 from exchange.customers import Enrolment
 from exchange.errors import ExchangeError
+from exchange.gateway import Gateway
 from exchange.hexes import address
 from exchange.merchant import Merchant
 
@@ -56,7 +57,7 @@ class CustomerOut(BaseModel):
     id: UUID
     member: str | None
     holder: str = Field(description="The address that holds the points.")
-    custody: Literal["wallet", "custodial"]
+    custody: Literal["wallet", "custodial", "passkey"]
 
 
 class EnrolledItem(BaseModel):
@@ -122,6 +123,9 @@ _READ = (errors.CustomerNotFound, errors.Unauthenticated, errors.MirrorUnavailab
 
 Before = Annotated[str | None, Query(description="`next` of the page before.", max_length=40)]
 Limit = Annotated[int, Query(ge=1, le=200)]
+LastEvent = Annotated[
+    str | None, Header(alias="Last-Event-ID", description="Of the last event seen: what followed it comes first.")
+]
 
 
 @router.post(
@@ -211,20 +215,18 @@ async def holder_balances(gateway: InGateway, holder: str) -> dict[str, Any]:
     responses=documented(*_PUBLIC, errors.InvalidRequest, errors.TooManyStreams),
     summary="An address's history as it happens",
 )
-async def holder_events(
-    gateway: InGateway,
-    holder: str,
-    last: Annotated[
-        str | None, Header(alias="Last-Event-ID", description="Of the last event seen: what followed it comes first.")
-    ] = None,
-) -> StreamingResponse:
+async def holder_events(gateway: InGateway, holder: str, last: LastEvent = None) -> StreamingResponse:
     """Server-sent events, public chain data: `ready` with where the stream begins (load the history after it, and
     nothing is missed), then an `entry` for each change of a balance as in the history. `rollback` says that blocks left
     the chain: forget what is above its `after_block`, for what is there instead follows. A comment comes every fifteen
     seconds; a stream ends after an hour, and is resumed with `Last-Event-ID`."""
-    account, after = address(holder, name="holder"), None if last is None else feed.position(last)
-    found = feed.events(gateway, account, after=after)
-    first = await anext(found)  # whatever refuses, refuses before the answer begins
+    return await streamed(gateway, address(holder, name="holder"), last)
+
+
+async def streamed(gateway: Gateway, holder: bytes, last: str | None) -> StreamingResponse:
+    """A holder's events after the event `last`. Whatever refuses, refuses before the answer begins."""
+    found = feed.events(gateway, holder, after=None if last is None else feed.position(last))
+    first = await anext(found)
 
     async def stream() -> AsyncIterator[bytes]:
         yield first

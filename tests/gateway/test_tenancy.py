@@ -515,7 +515,10 @@ def login(database: str) -> Any:
             connection.execute(f"drop role {name}".encode())
 
 
-OWN = {"environment": "production", "master_key": "ab" * 32, "pepper": "p", "operator_api_key": "o"}
+OWN = {
+    "environment": "production", "master_key": "ab" * 32, "pepper": "p", "operator_api_key": "o",
+    "origin": "https://points.example", "rp_id": "points.example",
+}  # fmt: skip
 
 
 async def starts(settings: Settings) -> None:
