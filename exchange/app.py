@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI
 
 from contracts import deployment
+from contracts.rpc import Rpc
 from exchange.api import (
     charities,
     custody,
@@ -53,7 +54,7 @@ def create_app(settings: Settings, *, clock: Callable[[], float] = time.time) ->
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         refuse_unsafe_origin(settings)
         await refuse_unsafe_login(settings)
-        database = connect(settings)
+        database, rpc = connect(settings), Rpc(settings.rpc_url, timeout=settings.rpc_timeout)
         app.state.gateway = Gateway(
             settings=settings,
             database=database,
@@ -62,10 +63,12 @@ def create_app(settings: Settings, *, clock: Callable[[], float] = time.time) ->
             limits=make_limits(settings),
             clock=clock,
             streams=Streams(),
+            rpc=rpc,
         )
         await database.open()
         try:
-            yield
+            async with rpc:
+                yield
         finally:
             await database.close()
 

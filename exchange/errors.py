@@ -635,6 +635,16 @@ class DatabaseUnavailable(ExchangeError):
     retry_after = 2
 
 
+class ChainUnavailable(ExchangeError):
+    """When the node does not answer what only it can."""
+
+    slug = "chain-unavailable"
+    title = "The chain cannot be asked"
+    status = 503
+    action = "Send the same request again after the time in Retry-After."
+    retry_after = 5
+
+
 class MirrorUnavailable(ExchangeError):
     """When the copy of the chain is being rebuilt, so that nothing can be said about balances."""
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from contracts.deployment import Deployment
 from contracts.eip712 import domain_separator
+from contracts.rpc import Rpc
 from exchange.database import Database
 from exchange.limits import Limits
 from exchange.metrics import Metrics
@@ -25,6 +26,7 @@ class Gateway:
     limits: Limits
     clock: Callable[[], float]
     streams: Streams
+    rpc: Rpc
 
     def now(self) -> int:
         return int(self.clock())

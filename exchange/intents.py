@@ -18,6 +18,7 @@ from uuid_utils.compat import uuid7
 from contracts import signatures
 from contracts.bindings import Call
 from exchange import intent, markets, vault
+from exchange.authority import require_signed
 from exchange.database import Connection, one, rows
 from exchange.errors import (
     BadSignature,
@@ -43,7 +44,7 @@ SLIPPAGE_BPS: Final = 100
 
 @dataclass(frozen=True, slots=True)
 class Signed:
-    """By the holder's own wallet; verified before anything is looked up."""
+    """By the holder's own key, passkey or contract; verified before anything is stored."""
 
     act: Act
     nonce: int
@@ -115,16 +116,12 @@ left join nonces n on n.programme = w.programme and n.holder = w.holder
 """  # noqa: S608 - of constants
 
 
-def verified(gateway: Gateway, act: Act, *, nonce: int, deadline: int, signature: bytes) -> Signed:
-    """A wallet's intent. Raises `BadSignature`."""
+async def verified(gateway: Gateway, act: Act, *, nonce: int, deadline: int, signature: bytes) -> Signed:
+    """A holder's own intent. Raises `BadSignature`, `NonceOutOfWindow`, and `ChainUnavailable` for a contract's."""
     if nonce >= intent.NONCE_END:
         raise NonceOutOfWindow(f"The nonce {nonce} is beyond what the token can ever accept.")
     digest = intent.digest(act, gateway.domain(act.programme), nonce=nonce, deadline=deadline)
-    if signature[:1] != signatures.ECDSA or len(signature) != 65:
-        raise BadSignature("The signature has no form that the token reads.")
-    signer = signatures.recover(digest, signature)
-    if signer != act.holder:
-        raise BadSignature(f"The signature over this intent is not that of {checksum(act.holder)}.")
+    await require_signed(gateway, token=act.programme, holder=act.holder, digest=digest, signature=signature)
     return Signed(act=act, nonce=nonce, deadline=deadline, signature=signature, digest=digest)
 
 

@@ -32,6 +32,7 @@ class Settings(BaseSettings):
     environment: Literal["development", "production"] = "development"
     database_url: str
     rpc_url: str = "http://127.0.0.1:8545"
+    rpc_timeout: float = 5.0  # of the gateway's own questions to the node: whether a wallet's contract signed
     deployment: Path  # the JSON file that deployment wrote: chain id and addresses
 
     master_key: SecretStr = SecretStr(DEVELOPMENT_MASTER_KEY)  # 32 bytes in hex; seals the keys at rest

@@ -20,6 +20,7 @@ Address = Annotated[
     ),
 ]
 Hex = Annotated[str, StringConstraints(strict=True, max_length=400, pattern=r"^0x([0-9a-fA-F]{2})*$")]
+Signature = Annotated[str, StringConstraints(strict=True, max_length=4_098, pattern=r"^0x([0-9a-fA-F]{2})*$")]
 Slug = Annotated[
     str,
     StringConstraints(strict=True, pattern=r"^[a-z0-9](?:[a-z0-9-]{0,46}[a-z0-9])?$"),

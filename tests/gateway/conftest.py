@@ -21,7 +21,6 @@ from psycopg.rows import dict_row
 
 from contracts import deployment
 from contracts.deployment import Deployment
-from exchange import tables
 from exchange.app import create_app
 from exchange.database import create_schema
 from exchange.settings import Settings
@@ -211,8 +210,8 @@ def sale(**more: Any) -> dict[str, Any]:
     return {name: value for name, value in body.items() if value is not None}
 
 
-def create_tables(url: str) -> None:
-    create_schema(url)
+def create_mirror(url: str) -> None:
+    """As the indexer does at its first start."""
     engine = sqlalchemy.create_engine(url.replace("postgresql://", "postgresql+psycopg://"))
     with engine.begin() as connection:
         metadata = mirror_tables.metadata
@@ -220,10 +219,16 @@ def create_tables(url: str) -> None:
         metadata.create_all(connection)
         for grant in mirror_tables.READABLE:
             connection.execute(sqlalchemy.text(grant))
-        connection.execute(
-            sqlalchemy.insert(tables.signer), {"address": LANE, "role": "operator", "key": b"sealed", "next_nonce": 0}
-        )
     engine.dispose()
+
+
+def create_tables(url: str) -> None:
+    create_schema(url)
+    create_mirror(url)
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(
+            "insert into exchange.signer (address, role, key) values (%s, 'operator', %s)", (LANE, b"sealed")
+        )
 
 
 @pytest.fixture
