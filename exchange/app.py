@@ -23,6 +23,7 @@ from exchange.api import (
     me,
     merchants,
     openings,
+    pins,
     problems,
     purchases,
     refunds,
@@ -33,6 +34,7 @@ from exchange.api import (
 from exchange.api.bounds import Bounded
 from exchange.database import connect, refuse_unsafe_login
 from exchange.gateway import Gateway
+from exchange.hashing import Hashing
 from exchange.limits import make_limits
 from exchange.metrics import Measured, Metrics
 from exchange.settings import Settings, refuse_unsafe_origin
@@ -64,6 +66,7 @@ def create_app(settings: Settings, *, clock: Callable[[], float] = time.time) ->
             clock=clock,
             streams=Streams(),
             rpc=rpc,
+            hashing=Hashing(),
         )
         await database.open()
         try:
@@ -75,10 +78,10 @@ def create_app(settings: Settings, *, clock: Callable[[], float] = time.time) ->
     app = FastAPI(title="points-exchange", version="1", description=DESCRIPTION, lifespan=lifespan)
     # The bulk route of custodial acts comes before the routes of one customer, which would take "intents" for an id.
     for router in (
-        purchases.router, refunds.router, openings.router, custody.router, customers.router, customers.holders,
-        intents.router, intents.quotes, merchants.router, merchants.programmes, keys.router, keys.own,
-        charities.router, charities.campaigns, holds.router, webhooks.router, statements.router, expiry.router,
-        margin.router, signin.ups, signin.router, me.router, health.router,
+        purchases.router, refunds.router, openings.router, custody.router, pins.router, pins.rules, customers.router,
+        customers.holders, intents.router, intents.quotes, merchants.router, merchants.programmes, keys.router,
+        keys.own, charities.router, charities.campaigns, holds.router, webhooks.router, statements.router,
+        expiry.router, margin.router, signin.ups, signin.router, me.router, health.router,
     ):  # fmt: skip
         app.include_router(router)
     problems.install(app, metrics)

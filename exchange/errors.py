@@ -162,6 +162,56 @@ class SignInRefused(ExchangeError):
     action = "Ask for a new challenge and sign exactly that, with the passkey or the wallet that you have here."
 
 
+class PinNeeded(ExchangeError):
+    """When a card customer spends so much that the merchant asks for the PIN, and none came."""
+
+    slug = "pin-needed"
+    title = "The card's PIN is needed"
+    status = 403
+    action = "Let the customer type the PIN at the till and send it as `pin`."
+
+
+class PinRefused(ExchangeError):
+    """When a PIN is not the card's."""
+
+    slug = "pin-refused"
+    title = "The PIN is wrong"
+    status = 403
+    action = "Let the customer try again; after five wrong tries the merchant must unlock the card."
+
+
+class PinWait(ExchangeError):
+    """When a card's PIN was wrong so often that the next try has to wait. `wait` is in seconds."""
+
+    slug = "pin-wait"
+    title = "The next try of the PIN must wait"
+    status = 429
+    action = "Wait as long as Retry-After says; the right PIN is not taken before either."
+
+    def __init__(self, wait: int | str) -> None:
+        seconds = 1 if isinstance(wait, str) else wait
+        super().__init__(f"The next PIN is looked at in {seconds} s.")
+        self.retry_after = seconds
+
+
+class PinLocked(ExchangeError):
+    """When a card's PIN was wrong five times."""
+
+    slug = "pin-locked"
+    title = "The card is locked"
+    status = 403
+    action = "The merchant unlocks it with DELETE /v1/customers/{id}/pin/lock, or gives a code for a new PIN."
+
+
+class PinTooEasy(ExchangeError):
+    """When a new PIN is one digit repeated, a run, a short pattern, a year or a well-known one."""
+
+    slug = "pin-too-easy"
+    title = "This PIN is too easy to guess"
+    status = 422
+    action = "Let the customer choose another one, of 4 to 12 digits."
+
+
 class CodeRefused(ExchangeError):
     """When a one-time code is unknown, used or too old."""
 

@@ -9,6 +9,7 @@ from contracts.deployment import Deployment
 from contracts.eip712 import domain_separator
 from contracts.rpc import Rpc
 from exchange.database import Database
+from exchange.hashing import Hashing
 from exchange.limits import Limits
 from exchange.metrics import Metrics
 from exchange.settings import Settings
@@ -27,6 +28,7 @@ class Gateway:
     clock: Callable[[], float]
     streams: Streams
     rpc: Rpc
+    hashing: Hashing
 
     def now(self) -> int:
         return int(self.clock())

@@ -9,16 +9,12 @@ so the database alone does not tell them. They are a merchant's own: what one me
 
 from __future__ import annotations
 
-import asyncio
 import hmac
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, Final
 from uuid import UUID
-
-from argon2 import PasswordHasher
-from argon2.exceptions import VerifyMismatchError
 
 from exchange import codes, points
 from exchange.database import one, rows
@@ -31,7 +27,6 @@ from exchange.errors import (
     PinRefused,
     PinTooEasy,
     PinWait,
-    TooManyRequests,
 )
 from exchange.gateway import Gateway
 from exchange.merchant import Merchant
@@ -76,41 +71,6 @@ def require_hard(pin: str) -> None:
     is_year = len(pin) == 4 and pin[:2] in ("19", "20")
     if steps in ({0}, {1}, {9}) or repeats or is_year or pin in _USUAL:
         raise PinTooEasy("This PIN is among the first that somebody else would try.")
-
-
-class Hashing:
-    """Argon2id, two at a time, beside the event loop. Made with the application."""
-
-    def __init__(self) -> None:
-        self._hasher = PasswordHasher(time_cost=2, memory_cost=19_456, parallelism=1)
-        self._nobodys = self._hasher.hash("nobody's")
-        self._running = asyncio.Semaphore(2)
-        self._waiting = 0
-
-    async def hash(self, secret: bytes) -> str:
-        return str(await self._alone(self._hasher.hash, secret))
-
-    async def matches(self, digest: str | None, secret: bytes) -> bool:
-        """Takes as long without a digest."""
-
-        def verify() -> bool:
-            try:
-                self._hasher.verify(self._nobodys if digest is None else digest, secret)
-            except VerifyMismatchError:
-                return False
-            return digest is not None
-
-        return bool(await self._alone(verify))
-
-    async def _alone(self, work: Any, *arguments: Any) -> Any:
-        if self._waiting >= 100:
-            raise TooManyRequests(1)
-        self._waiting += 1
-        try:
-            async with self._running:
-                return await asyncio.to_thread(work, *arguments)
-        finally:
-            self._waiting -= 1
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,13 +10,13 @@ from fastapi import APIRouter, Header, Query
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from exchange import customers, errors, expiry, feed, history
+from exchange import customers, errors, expiry, feed, history, pins
 from exchange.api.access import InGateway, merchant_with, public, requires
-from exchange.api.forms import Address, AsOf, Form, Reference
+from exchange.api.forms import Address, AsOf, Form, Pin, Reference
 from exchange.api.problems import Problem, documented
 from exchange.auth import Caller
 from exchange.customers import Enrolment
-from exchange.errors import ExchangeError
+from exchange.errors import ExchangeError, InvalidRequest
 from exchange.gateway import Gateway
 from exchange.hexes import address
 from exchange.merchant import Merchant
@@ -37,16 +37,21 @@ class CustomerIn(Form):
     wallet: Address | None = None
     custodial: Literal[True] | None = None
     customer: UUID | None = None
+    pin: Pin | None = Field(default=None, description="For a new custodial customer, who chooses it at the till.")
 
     @model_validator(mode="after")
     def _one_way(self) -> CustomerIn:
         if sum(each is not None for each in (self.wallet, self.custodial, self.customer)) != 1:
             raise ValueError("exactly one of wallet, custodial and customer is needed")
+        if self.pin is not None and self.custodial is None:
+            raise ValueError("a PIN is for a custodial customer")
         return self
 
-    def enrolment(self) -> Enrolment:
+    async def enrolment(self, gateway: Gateway, merchant: Merchant) -> Enrolment:
+        """Raises `InvalidAddress`, `PinTooEasy`."""
         wallet = None if self.wallet is None else address(self.wallet, name="wallet")
-        return Enrolment(self.member, wallet, self.customer)
+        pin = None if self.pin is None else await pins.hashed(gateway, merchant, self.pin)
+        return Enrolment(self.member, wallet, self.customer, pin)
 
 
 class CustomersIn(Form):
@@ -132,14 +137,17 @@ LastEvent = Annotated[
     "",
     status_code=201,
     response_model=CustomerOut,
-    responses=documented(*_AUTH, errors.CustomerNotFound, errors.MemberConflict, errors.InvalidAddress),
+    responses=documented(
+        *_AUTH, errors.CustomerNotFound, errors.MemberConflict, errors.InvalidAddress, errors.PinTooEasy
+    ),
     summary="Enrol a customer",
 )
 async def enrol(gateway: InGateway, merchant: Enrolling, body: CustomerIn) -> dict[str, Any]:
-    """Idempotent on your member number: enrolling the same member in the same way again gives the same answer. A
-    wallet that another merchant enrolled before is the same customer."""
+    """Idempotent on your member number: enrolling the same member in the same way again gives the same answer, and
+    changes no PIN. A wallet that another merchant enrolled before is the same customer."""
+    enrolment = await body.enrolment(gateway, merchant)
     async with gateway.database.transaction(merchant.id) as sql:
-        [result] = await customers.enrol(gateway, sql, merchant, [body.enrolment()])
+        [result] = await customers.enrol(gateway, sql, merchant, [enrolment])
         if isinstance(result, ExchangeError):
             raise result
     return result
@@ -148,10 +156,12 @@ async def enrol(gateway: InGateway, merchant: Enrolling, body: CustomerIn) -> di
 @router.post("/bulk", response_model=EnrolledOut, responses=documented(*_AUTH), summary="Enrol up to 1,000 customers")
 async def enrol_many(gateway: InGateway, merchant: Enrolling, body: CustomersIn) -> dict[str, Any]:
     """Each is judged alone; one that is refused harms no other. Idempotent like the single form."""
+    if sum(each.pin is not None for each in body.customers) > pins.AT_ONCE:
+        raise InvalidRequest(f"A request brings at most {pins.AT_ONCE} PINs.", field="customers")
     items: list[Enrolment | ExchangeError] = []
     for each in body.customers:
         try:
-            items.append(each.enrolment())
+            items.append(await each.enrolment(gateway, merchant))
         except ExchangeError as error:
             items.append(error)
     async with gateway.database.transaction(merchant.id) as sql:

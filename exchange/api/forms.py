@@ -42,6 +42,13 @@ Seconds = Annotated[int, Field(strict=True, ge=0, lt=2**40, description="Unix se
 Nonce = Annotated[int, Field(strict=True, ge=0, lt=2**40)]
 
 
+Pin = Annotated[
+    str,
+    StringConstraints(strict=True, pattern=r"^[0-9]{4,12}$"),
+    Field(description="A card's PIN, as the customer typed it; 4 to 12 digits. It is kept nowhere."),
+]
+
+
 class Form(BaseModel):
     """A request body: unknown fields are refused, for a misspelt one would be ignored in silence."""
 

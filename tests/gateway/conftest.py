@@ -177,14 +177,15 @@ class Client:
 
     def counts(self) -> dict[str, int]:
         names = ("merchant", "customer", "member", "purchase", "idempotency", "intent", "call", "api_key", "charity",
-                 "campaign", "earning_rule")  # fmt: skip
+                 "campaign", "earning_rule", "pin", "access_code", "session", "credential")  # fmt: skip
         query = ", ".join(f"(select count(*) from exchange.{name}) as {name}" for name in names)  # noqa: S608
         return self.chain.run(f"select {query}")[0]
 
     async def shop(self, slug: str = "grocer", *, live: bool = True, **more: Any) -> Shop:
         body = {
             "slug": slug, "name": slug.capitalize(), "symbol": slug[:5].upper(), "currency": "USD",
-            "points_per_unit": "1", "quote": {"bid": "0.0098", "ask": "0.0100"}, "margin": "1000", **more,
+            "points_per_unit": "1", "quote": {"bid": "0.0098", "ask": "0.0100"}, "margin": "1000", "pin_from": "never",
+            **more,
         }  # fmt: skip
         body = {name: value for name, value in body.items() if value is not None}
         answer = await self.http.post("/v1/merchants", json=body, headers=self.operator)

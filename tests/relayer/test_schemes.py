@@ -13,6 +13,7 @@ import pytest_asyncio
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 from eth_abi.abi import encode
 from eth_hash.backends.pysha3 import keccak256 as keccak
+from pydantic import SecretStr
 
 from contracts import artifact, deploy, deployment, signatures
 from contracts.rpc import from_hex, to_hex
@@ -88,8 +89,12 @@ async def _gateway(rig: Rig, path: Path) -> AsyncIterator[Client]:
     assert deployment.load(path) == rig.deployment
     create_mirror(rig.database)
     settings = Settings(
-        database_url=rig.database, deployment=path, operator_api_key=OPERATOR_API_KEY, rpc_url=rig.rpc.url, pool_size=4
-    )  # type: ignore[arg-type]
+        database_url=rig.database,
+        deployment=path,
+        operator_api_key=SecretStr(OPERATOR_API_KEY),
+        rpc_url=rig.rpc.url,
+        pool_size=4,
+    )
     async with serve(settings) as client:
         yield client
 
