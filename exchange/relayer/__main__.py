@@ -30,7 +30,7 @@ async def main(settings: RelayerSettings) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, task.cancel)
     log = structlog.get_logger().bind(program="relayer")
-    async with Rpc(settings.rpc_url) as rpc:
+    async with Rpc(settings.rpc_url, timeout=settings.rpc_timeout) as rpc:
         relayer = Relayer(
             database_url=settings.database_url,
             rpc=rpc,
