@@ -100,7 +100,7 @@ def _folder() -> Path:
 def _start(folder: Path, place: Installation, workers: int) -> subprocess.Popen[bytes]:
     output = folder / "output"
     command = [sys.executable, "-m", "scripts.cli", "up", "--data", str(place.data), "--no-samples"]
-    ports = ["--port", str(_free_port()), "--rpc-port", str(_free_port()), "--workers", str(workers)]
+    ports = ["--port", str(free_port()), "--rpc-port", str(free_port()), "--workers", str(workers)]
     with output.open("wb") as file:
         process = subprocess.Popen(  # noqa: S603
             [*command, *ports], stdout=file, stderr=file, start_new_session=True, env={**os.environ, **UNLIMITED}
@@ -126,7 +126,7 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
         process.wait()
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

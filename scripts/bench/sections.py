@@ -16,7 +16,7 @@ from typing import Any, Final
 import psutil
 
 from scripts import postgres
-from scripts.bench import replaying
+from scripts.bench import minting, replaying
 from scripts.bench.bench import Bench
 from scripts.bench.figures import Figure, as_json, show
 from scripts.errors import CommandFailed
@@ -35,7 +35,10 @@ class Section:
     measure: Callable[[Bench], Coroutine[Any, Any, list[Figure]]]
 
 
-SECTIONS: Final = (Section("replay", "Weeks of real purchases, end to end", replaying.measure),)
+SECTIONS: Final = (
+    Section("minting", "A burst of purchases, from acceptance to the mirror", minting.measure),
+    Section("replay", "Weeks of real purchases, end to end", replaying.measure),
+)
 
 
 def chosen(names: Sequence[str]) -> list[Section]:
