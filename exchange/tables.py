@@ -475,7 +475,7 @@ transaction = Table(
     _now("created_at"),
     UniqueConstraint("signer", "nonce", name="transaction_nonce"),
     CheckConstraint(
-        "(state in ('signed', 'sent') and block is null and block_hash is null and succeeded is null)"
+        "(state in ('signed', 'sent', 'lost') and block is null and block_hash is null and succeeded is null)"
         " or (state in ('included', 'final')"
         " and block is not null and block_hash is not null and succeeded is not null)",
         name="transaction_state",

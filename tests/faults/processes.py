@@ -167,7 +167,7 @@ class Postgres:
         old = psutil.Process(self.postmaster)
         children = old.children()
         old.send_signal(number)
-        while any(_lives(each) for each in (old, *children)):
+        while any(_lives(each) for each in (old, *children)):  # noqa: ASYNC110 - nobody tells us of its end
             await asyncio.sleep(0.005)
         if self.process is not None:
             self.process.wait()
@@ -178,7 +178,7 @@ class Postgres:
         (self.data / "postmaster.pid").unlink(missing_ok=True)
         program = self.server.bin_path / "postgres"
         with (self.data / "log").open("ab") as log:
-            self.process = subprocess.Popen(
+            self.process = subprocess.Popen(  # noqa: ASYNC220 - it lives on
                 [str(program), "-D", str(self.data), "-k", str(self.folder), "-h", ""],
                 user=self.server.system_user, cwd="/", stdout=log, stderr=log, start_new_session=True,
             )  # fmt: skip

@@ -11,6 +11,7 @@ import contextlib
 import itertools
 import random
 import time
+import zlib
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -123,6 +124,7 @@ class World:
     gateways: tuple[str, ...]
     http: aiohttp.ClientSession
     chance: random.Random
+    events: Sequence[str]
     shops: list[Shop] = field(default_factory=list)
     answers: Counter[str] = field(default_factory=Counter)  # how the tries of requests ended
     _numbers: Any = field(default_factory=itertools.count)
@@ -137,7 +139,7 @@ class World:
             assert time.monotonic() < deadline, f"{path} was not answered within {PATIENCE} s: {self.answers}"
             self.require_alive()
             try:
-                url = self.gateways[(hash(once) + attempt) % len(self.gateways)] + path
+                url = self.gateways[(zlib.crc32(once.encode()) + attempt) % len(self.gateways)] + path
                 async with self.http.post(url, json=body, headers=headers) as answer:
                     text = await answer.text()
                     self.answers[str(answer.status)] += 1
@@ -174,7 +176,7 @@ class World:
         shop = Shop(made["id"], key, bytes.fromhex(made["programme"][2:]))
         people = [{"member": f"card-{n}", "custodial": True} for n in range(CUSTOMERS)]
         await self.post("/v1/customers/bulk", {"customers": people}, key=shop.key, once="people")
-        hook = {"url": self.receiver.url, "events": ["purchase.confirmed", "purchase.final"]}
+        hook = {"url": self.receiver.url, "events": list(self.events)}
         shop.secret = (await self.post("/v1/webhooks", hook, key=shop.key, once="hook"))["secret"]
         self.shops.append(shop)
         return shop
@@ -238,13 +240,15 @@ class World:
         for program in self.programs.values():
             assert program.failure is None, program.failure
 
-    async def until(self, condition: Callable[[], Awaitable[bool]], *, seconds: float, what: str) -> None:
+    async def until(
+        self, condition: Callable[[], Awaitable[bool]], *, seconds: float, what: str, pause: float = 0.1
+    ) -> None:
         deadline = time.monotonic() + seconds
         while not await condition():
             self.require_alive()
             if time.monotonic() > deadline:
                 raise AssertionError(f"not within {seconds} s: {what}\n{await self.shown()}")
-            await asyncio.sleep(0.1)
+            await asyncio.sleep(pause)
 
     async def drained(self) -> bool:
         """Everything accepted is in the mirror, and nothing is under way."""
@@ -307,6 +311,8 @@ async def living(
     slots: int = 8,
     lanes: int = 1,
     dump_seconds: float | None = None,
+    history: bool = True,
+    events: Sequence[str] = ("purchase.confirmed", "purchase.final"),
 ) -> AsyncIterator[World]:
     """A world with its shops open. A block is final once twice `slots` blocks are above it."""
     made, first = contracts
@@ -316,8 +322,9 @@ async def living(
     await asyncio.to_thread(create_schema, postgres.url)
     async with AsyncExitStack() as stack:
         anvil = Anvil(
-            free_port(), ("--no-mining", "--slots-in-an-epoch", str(slots), "--order", "fifo", "--no-request-size-limit"),
-            history=True,
+            free_port(),
+            ("--no-mining", "--slots-in-an-epoch", str(slots), "--order", "fifo", "--no-request-size-limit"),
+            history=history,
         )  # fmt: skip
         stack.callback(anvil.kill)
         await asyncio.to_thread(anvil.start, "--load-state", str(state))
@@ -352,7 +359,7 @@ async def living(
         )
         urls = tuple(f"http://127.0.0.1:{port}" for port in ports)
         world = World(
-            folder, postgres, node, proxy, made, programs, receiver, urls, http, random.Random(seed),
+            folder, postgres, node, proxy, made, programs, receiver, urls, http, random.Random(seed), events,
         )  # fmt: skip
         for program in programs.values():
             await program.start()
