@@ -105,6 +105,7 @@ CASES: dict[str, list[Case]] = {
     "GET /v1/customers/{id}/history": [_path(thing="customer")],
     "GET /v1/merchants/{id}": [_path()],
     "PUT /v1/merchants/{id}/quote": [_path(**QUOTE)],
+    "PATCH /v1/merchants/{id}/terms": [_path(return_window=1)],
     "PUT /v1/merchants/{id}/partners/{partner}": [
         lambda things: ({"id": things.merchant, "partner": "third"}, {"json": {"allowed": True}})
     ],
@@ -255,6 +256,8 @@ OWNED = {
             "withdrawal",
             "pin",
             "access_code",
+            "shortfall",
+            "debt",
         ),
         "merchant_id = %(id)s",
     ),
@@ -268,7 +271,7 @@ SHARED = {"charity", "campaign", "call", "transaction"}
 """Whose rows are everybody's: a merchant's role sees the columns that are public."""
 
 CLOSED = {
-    "signer", "attempt", "webhook_cursor", "challenge", "credential", "session", "session_token",
+    "signer", "attempt", "webhook_cursor", "shortfall_cursor", "challenge", "credential", "session", "session_token",
 }  # fmt: skip
 """The relayer's, the notifier's and the customers' own, which no merchant's role may read."""
 
@@ -301,6 +304,12 @@ async def two_merchants_with_everything(client: Client) -> tuple[Shop, Shop]:
         path = f"/v1/customers/{things.customer}/codes"
         assert (await client.http.post(path, json={"purpose": "pin"}, headers=shop.auth)).status_code == 201
         client.chain.run("insert into exchange.pin values (%s, %s)", shop.id, things.customer)
+        client.chain.run("insert into exchange.debt values (%s, %s, 0)", shop.id, bytes(20))
+        client.chain.run(
+            "insert into exchange.shortfall (merchant_id, id, holder, kind, points, purchase_id, at)"
+            " values (%s, %s, %s, 'offset', 1, %s, 1)",
+            shop.id, uuid4(), bytes(20), things.purchase,
+        )  # fmt: skip
         client.chain.run(
             "insert into exchange.batch values (%s, 1, %s, 1, 1, (select min(id) from exchange.call))",
             shop.id, bytes(32),
