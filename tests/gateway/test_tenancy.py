@@ -100,6 +100,7 @@ CASES: dict[str, list[Case]] = {
     "POST /v1/customers/{id}/codes": [_path(thing="customer", purpose="pin")],
     "PUT /v1/customers/{id}/pin": [_path(thing="customer", pin="8375", code="0000-0000-0000")],
     "DELETE /v1/customers/{id}/pin/lock": [_path(thing="customer")],
+    "GET /v1/merchants/{id}/pin-rule": [_path()],
     "PUT /v1/merchants/{id}/pin-rule": [_path(pin_from="5.00")],
     "GET /v1/customers/{id}/balances": [_path(thing="customer")],
     "GET /v1/customers/{id}/history": [_path(thing="customer")],
