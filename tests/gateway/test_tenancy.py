@@ -138,6 +138,13 @@ CASES: dict[str, list[Case]] = {
     "GET /v1/merchants/{id}/expiring": [_path()],
     "GET /v1/merchants/{id}/margin": [_path()],
     "GET /v1/merchants/{id}/margin/deposit": [lambda things: ({"id": things.merchant}, {"params": AMOUNT})],
+    "POST /v1/merchants/{id}/recoveries": [_path(holder="0x" + "fd" * 20, to="0x" + "fe" * 20)],
+    "GET /v1/merchants/{id}/recoveries/{holder}": [
+        lambda things: ({"id": things.merchant, "holder": "0x" + "fd" * 20}, {})
+    ],
+    "POST /v1/merchants/{id}/recoveries/{holder}/finish": [
+        lambda things: ({"id": things.merchant, "holder": "0x" + "fd" * 20}, {})
+    ],
     "POST /v1/merchants/{id}/withdrawals": [_path(**AMOUNT, to="0x" + "fe" * 20)],
 }
 
