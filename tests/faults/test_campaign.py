@@ -84,7 +84,7 @@ class Campaign:
                 await asyncio.sleep(0.1)
                 continue
             shop = self.world.chance.choice(self.world.shops)
-            await self.world.sell_many(shop, self.world.chance.randint(1, 60))
+            await self.world.sell_many(shop, self.world.chance.randint(1, max(2, 3 * PURCHASES // KILLS)))
             for _ in range(4):
                 sale = await self.world.sell(shop)
             if self.world.chance.random() < 0.3:
