@@ -432,9 +432,11 @@ class Backlog(NamedTuple):
 async def backlog(connection: AsyncConnection) -> Backlog:
     cursor = await connection.execute(
         "select count(*), coalesce(extract(epoch from now() - min(created_at)), 0)::float8,"
-        " coalesce((select extract(epoch from now()) - min(first.accepted_at) from exchange.merchant m"
-        "           cross join lateral (select p.accepted_at from exchange.purchase p where p.merchant_id = m.id"
-        "                               and p.batch_number is null and p.points > 0 order by p.id limit 1) first),"
+        " coalesce((select greatest(0, extract(epoch from now()) - min(first.accepted_at)) from exchange.merchant m"
+        "           cross join lateral (select greatest(p.accepted_at, p.available_at) as accepted_at"
+        "                               from exchange.purchase p where p.merchant_id = m.id"
+        "                               and p.batch_number is null and p.points > p.cancelled"
+        "                               order by p.available_at, p.id limit 1) first),"
         "          0)::float8"
         " from exchange.call where state = 'queued'"
     )
