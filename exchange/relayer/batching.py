@@ -39,7 +39,6 @@ class Merchant(NamedTuple):
 
 
 class Purchase(NamedTuple):
-    id: UUID
     reference: str
     holder: bytes
     amount_minor: int
@@ -115,7 +114,7 @@ async def batch_merchant(
         merchant = await lock(connection, merchant_id)
         if merchant is None:
             return 0
-        purchases = await _waiting(connection, merchant_id, size * BATCHES_AT_ONCE)
+        purchases = await _place(connection, merchant, size)
         if not purchases:
             return 0
         key = vault.unseal(master, merchant.issuer_key, purpose=f"issuer:{merchant_id}")
@@ -150,31 +149,39 @@ select id, programme, issuer_key, next_batch, currency
 from exchange.merchant where id = %s for no key update skip locked
 """
 
-PURCHASES = """
-select id, reference, holder, amount_minor, coalesce(store, ''), floor(extract(epoch from purchased_at))::bigint,
-       points, salt
-from exchange.purchase
+FACTS = """
+p.reference, p.holder, p.amount_minor, coalesce(p.store, ''), floor(extract(epoch from p.purchased_at))::bigint,
+p.points, p.salt
 """
 """What a `Purchase` is read by."""
 
-_WAITING = f"""
-{PURCHASES}
-where merchant_id = %s and batch_number is null and points > 0
-order by id limit %s
-"""
+_PLACE = f"""
+with waiting as (
+    select id, row_number() over (order by id) - 1 as place
+    from exchange.purchase
+    where merchant_id = %(merchant)s and batch_number is null and points > 0
+    order by id limit %(most)s
+)
+update exchange.purchase p set batch_number = %(first)s + place / %(size)s, batch_index = place %% %(size)s
+from waiting where p.merchant_id = %(merchant)s and p.id = waiting.id and p.batch_number is null
+returning p.batch_number, p.batch_index, {FACTS}
+"""  # noqa: S608
 
-_INSERT_CALL = """
-insert into exchange.call (kind, target, data, gas, sequence) values ('mint', %s, %s, %s, %s) returning id
-"""
-
-_INSERT_BATCH = """
-insert into exchange.batch (merchant_id, number, receipts_root, total, count, call_id) values (%s, %s, %s, %s, %s, %s)
-"""
-
-_PLACE = """
-update exchange.purchase p set batch_number = placed.number, batch_index = placed.index
-from unnest(%b::uuid[], %b::int8[], %b::int8[]) as placed (id, number, index)
-where p.merchant_id = %s and p.id = placed.id
+# Identities are given in the order of the batches, which is that in which the calls must take effect.
+_STORE = """
+with calls as (
+    insert into exchange.call (kind, target, data, gas, sequence)
+    select 'mint', %(programme)s, data, gas, %(programme)s
+    from unnest(%(data)s::bytea[], %(gas)s::int8[]) with ordinality as made (data, gas, place) order by place
+    returning id
+), placed as (
+    select id, row_number() over (order by id) as place from calls
+)
+insert into exchange.batch (merchant_id, number, receipts_root, total, count, call_id)
+select %(merchant)s, %(first)s + place - 1, root, total, count, placed.id
+from unnest(%(roots)s::bytea[], %(totals)s::int8[], %(counts)s::int8[]) with ordinality
+    as made (root, total, count, place)
+join placed using (place)
 """
 
 
@@ -190,24 +197,33 @@ async def lock(connection: AsyncConnection, merchant_id: UUID) -> Merchant | Non
     return None if row is None else Merchant(*row)
 
 
-async def _waiting(connection: AsyncConnection, merchant_id: UUID, most: int) -> list[Purchase]:
-    cursor = await connection.execute(_WAITING, (merchant_id, most), binary=True)
-    return [Purchase(*row) for row in await cursor.fetchall()]
+async def _place(connection: AsyncConnection, merchant: Merchant, size: int) -> list[Purchase]:
+    """Gives the oldest purchases that wait their places, from the merchant's next batch on; in the order of these."""
+    most = size * BATCHES_AT_ONCE
+    values = {"merchant": merchant.id, "first": merchant.next_batch, "size": size, "most": most}
+    cursor = await connection.execute(_PLACE, values, binary=True)
+    placed = sorted(await cursor.fetchall())
+    if [row[:2] for row in placed] != [
+        (merchant.next_batch + place // size, place % size) for place in range(len(placed))
+    ]:
+        raise RuntimeError(f"the places of merchant {merchant.id} have gaps")
+    return [Purchase(*row[2:]) for row in placed]
 
 
 async def _store(connection: AsyncConnection, merchant: Merchant, batches: Sequence[Batch]) -> None:
-    for batch in batches:
-        cursor = await connection.execute(
-            _INSERT_CALL, (merchant.programme, batch.data, batch.gas, merchant.programme), binary=True
-        )
-        call = await cursor.fetchone()
-        if call is None:
-            raise RuntimeError("the call was not stored")
-        counts = (batch.total, len(batch.purchases), call[0])
-        await connection.execute(_INSERT_BATCH, (merchant.id, batch.number, batch.receipts_root, *counts))
-    placed = [(p.id, b.number, i) for b in batches for i, p in enumerate(b.purchases)]
-    ids, numbers, indices = zip(*placed, strict=True)
-    await connection.execute(_PLACE, (list(ids), list(numbers), list(indices), merchant.id))
+    await connection.execute(
+        _STORE,
+        {
+            "merchant": merchant.id,
+            "programme": merchant.programme,
+            "first": batches[0].number,
+            "data": [each.data for each in batches],
+            "gas": [each.gas for each in batches],
+            "roots": [each.receipts_root for each in batches],
+            "totals": [each.total for each in batches],
+            "counts": [len(each.purchases) for each in batches],
+        },
+    )
     await connection.execute(
         "update exchange.merchant set next_batch = next_batch + %s where id = %s", (len(batches), merchant.id)
     )
