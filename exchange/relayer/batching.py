@@ -4,6 +4,9 @@ A batch takes its number from its merchant's row, under that row's lock, in the 
 call and each purchase's place in it: numbers are gapless, and no purchase is in two batches, whatever is killed and
 however many relayers run. `for no key update` is the lock that new purchases' foreign keys do not collide with.
 
+A purchase waits until its return window has closed, and what refunds took away before is not minted. A refund locks
+the purchase alone, and placing waits for it: if nothing is left to mint, nothing is placed until the next round.
+
 A batch leaves when it is full, or when its merchant has none waiting to be placed: while the chain is slow or down,
 purchases gather in full batches instead of many small ones.
 """
@@ -18,7 +21,7 @@ from uuid import UUID
 from eth_hash.backends.pysha3 import keccak256 as keccak
 from psycopg import AsyncConnection
 
-from contracts import receipts, signatures
+from contracts import crash, receipts, signatures
 from contracts.bindings import points_mint
 from contracts.eip712 import domain_separator, mint_digest
 from exchange import vault
@@ -44,7 +47,7 @@ class Purchase(NamedTuple):
     amount_minor: int
     store: str
     purchased_at: int
-    points: int
+    points: int  # base units that are minted
     salt: bytes
 
 
@@ -101,20 +104,33 @@ def commitment_of(purchase: Purchase, currency: str) -> bytes:
     )
 
 
-async def batch_everyone(connection: AsyncConnection, *, master: bytes, chain_id: int, size: int) -> int:
+class _Refunded(Exception):
+    """When a purchase was refunded whole while it was being placed, and leaves a gap."""
+
+
+async def batch_everyone(connection: AsyncConnection, *, master: bytes, chain_id: int, size: int, now: int) -> int:
     """Batches what is due, one transaction a merchant. Returns how many purchases were batched."""
-    due = await _due(connection, size)
-    return sum([await batch_merchant(connection, m, master=master, chain_id=chain_id, size=size) for m in due])
+    due = await _due(connection, size, now)
+    return sum([await batch_merchant(connection, m, master=master, chain_id=chain_id, size=size, now=now) for m in due])
 
 
 async def batch_merchant(
-    connection: AsyncConnection, merchant_id: UUID, *, master: bytes, chain_id: int, size: int
+    connection: AsyncConnection, merchant_id: UUID, *, master: bytes, chain_id: int, size: int, now: int
+) -> int:
+    try:
+        return await _batch(connection, merchant_id, master=master, chain_id=chain_id, size=size, now=now)
+    except _Refunded:
+        return 0
+
+
+async def _batch(
+    connection: AsyncConnection, merchant_id: UUID, *, master: bytes, chain_id: int, size: int, now: int
 ) -> int:
     async with connection.transaction():
         merchant = await lock(connection, merchant_id)
         if merchant is None:
             return 0
-        purchases = await _place(connection, merchant, size)
+        purchases = await _place(connection, merchant, size, now)
         if not purchases:
             return 0
         key = vault.unseal(master, merchant.issuer_key, purpose=f"issuer:{merchant_id}")
@@ -129,18 +145,23 @@ async def batch_merchant(
             for i, start in enumerate(range(0, len(purchases), size))
         ]
         await _store(connection, merchant, batches)
+        crash.point("batching: batches stored, not committed")
+    crash.point("batching: batches committed")
     return len(purchases)
 
 
 _DUE = """
 select m.id
 from exchange.merchant m
-where exists (select 1 from exchange.purchase p where p.merchant_id = m.id and p.batch_number is null and p.points > 0)
+where exists (select 1 from exchange.purchase p
+              where p.merchant_id = m.id and p.batch_number is null and p.points > p.cancelled
+                and p.available_at <= %(now)s)
   and (not exists (select 1 from exchange.call c
                    where c.state = 'queued' and c.kind = 'mint' and c.sequence = m.programme)
        or exists (select 1 from exchange.purchase p
-                  where p.merchant_id = m.id and p.batch_number is null and p.points > 0
-                  order by p.id offset %s limit 1))
+                  where p.merchant_id = m.id and p.batch_number is null and p.points > p.cancelled
+                    and p.available_at <= %(now)s
+                  order by p.available_at, p.id offset %(others)s limit 1))
 order by m.id
 """
 
@@ -151,19 +172,20 @@ from exchange.merchant where id = %s for no key update skip locked
 
 FACTS = """
 p.reference, p.holder, p.amount_minor, coalesce(p.store, ''), floor(extract(epoch from p.purchased_at))::bigint,
-p.points, p.salt
+p.points - p.cancelled, p.salt
 """
 """What a `Purchase` is read by."""
 
 _PLACE = f"""
 with waiting as (
-    select id, row_number() over (order by id) - 1 as place
+    select id, row_number() over (order by available_at, id) - 1 as place
     from exchange.purchase
-    where merchant_id = %(merchant)s and batch_number is null and points > 0
-    order by id limit %(most)s
+    where merchant_id = %(merchant)s and batch_number is null and points > cancelled and available_at <= %(now)s
+    order by available_at, id limit %(most)s
 )
 update exchange.purchase p set batch_number = %(first)s + place / %(size)s, batch_index = place %% %(size)s
-from waiting where p.merchant_id = %(merchant)s and p.id = waiting.id and p.batch_number is null
+from waiting
+where p.merchant_id = %(merchant)s and p.id = waiting.id and p.batch_number is null and p.points > p.cancelled
 returning p.batch_number, p.batch_index, {FACTS}
 """  # noqa: S608
 
@@ -185,8 +207,8 @@ join placed using (place)
 """
 
 
-async def _due(connection: AsyncConnection, size: int) -> list[UUID]:
-    cursor = await connection.execute(_DUE, (size - 1,), binary=True)
+async def _due(connection: AsyncConnection, size: int, now: int) -> list[UUID]:
+    cursor = await connection.execute(_DUE, {"others": size - 1, "now": now}, binary=True)
     return [row[0] for row in await cursor.fetchall()]
 
 
@@ -197,16 +219,19 @@ async def lock(connection: AsyncConnection, merchant_id: UUID) -> Merchant | Non
     return None if row is None else Merchant(*row)
 
 
-async def _place(connection: AsyncConnection, merchant: Merchant, size: int) -> list[Purchase]:
-    """Gives the oldest purchases that wait their places, from the merchant's next batch on; in the order of these."""
-    most = size * BATCHES_AT_ONCE
-    values = {"merchant": merchant.id, "first": merchant.next_batch, "size": size, "most": most}
+async def _place(connection: AsyncConnection, merchant: Merchant, size: int, now: int) -> list[Purchase]:
+    """Gives the purchases that are due their places, from the merchant's next batch on; in the order of these."""
+    values = {
+        "merchant": merchant.id,
+        "first": merchant.next_batch,
+        "size": size,
+        "most": size * BATCHES_AT_ONCE,
+        "now": now,
+    }
     cursor = await connection.execute(_PLACE, values, binary=True)
     placed = sorted(await cursor.fetchall())
-    if [row[:2] for row in placed] != [
-        (merchant.next_batch + place // size, place % size) for place in range(len(placed))
-    ]:
-        raise RuntimeError(f"the places of merchant {merchant.id} have gaps")
+    if placed and placed[-1][:2] != (merchant.next_batch + (len(placed) - 1) // size, (len(placed) - 1) % size):
+        raise _Refunded
     return [Purchase(*row[2:]) for row in placed]
 
 

@@ -101,6 +101,7 @@ CASES: dict[str, list[Case]] = {
     "GET /v1/customers/{id}/history": [_path(thing="customer")],
     "GET /v1/merchants/{id}": [_path()],
     "PUT /v1/merchants/{id}/quote": [_path(**QUOTE)],
+    "PATCH /v1/merchants/{id}/terms": [_path(return_window=1)],
     "PUT /v1/merchants/{id}/partners/{partner}": [
         lambda things: ({"id": things.merchant, "partner": "third"}, {"json": {"allowed": True}})
     ],
@@ -242,6 +243,8 @@ OWNED = {
             "webhook_event",
             "webhook_delivery",
             "withdrawal",
+            "shortfall",
+            "debt",
         ),
         "merchant_id = %(id)s",
     ),
@@ -254,7 +257,7 @@ OWNED = {
 SHARED = {"charity", "campaign", "call", "transaction"}
 """Whose rows are everybody's: a merchant's role sees the columns that are public."""
 
-CLOSED = {"signer", "attempt", "webhook_cursor"}
+CLOSED = {"signer", "attempt", "webhook_cursor", "shortfall_cursor"}
 """The relayer's and the notifier's, which no merchant's role may read."""
 
 
@@ -282,6 +285,12 @@ async def two_merchants_with_everything(client: Client) -> tuple[Shop, Shop]:
             "insert into exchange.withdrawal (merchant_id, id, recipient, amount, call_id)"
             " values (%s, %s, %s, 1, (select min(id) from exchange.call))",
             shop.id, uuid4(), bytes(20),
+        )  # fmt: skip
+        client.chain.run("insert into exchange.debt values (%s, %s, 0)", shop.id, bytes(20))
+        client.chain.run(
+            "insert into exchange.shortfall (merchant_id, id, holder, kind, points, purchase_id, at)"
+            " values (%s, %s, %s, 'offset', 1, %s, 1)",
+            shop.id, uuid4(), bytes(20), things.purchase,
         )  # fmt: skip
         client.chain.run(
             "insert into exchange.batch values (%s, 1, %s, 1, 1, (select min(id) from exchange.call))",
