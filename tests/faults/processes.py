@@ -59,7 +59,9 @@ class Zygote:
         async for line in self.process.stdout:
             said: dict[str, int] = json.loads(line)
             if "pid" in said:
-                self._born.popleft().set_result(said["pid"])
+                born = self._born.popleft()
+                if not born.done():  # whoever wanted it was cancelled
+                    born.set_result(said["pid"])
             else:
                 self.ended[said["ended"]] = said["code"]
                 self._changed.set()
