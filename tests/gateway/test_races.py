@@ -146,7 +146,8 @@ async def test_refunds_against_batching_by_many_processes_mint_what_they_left(cl
     )
     assert found == [{"left": 200, "waits": False}] * CALLERS
     [sums] = client.chain.run(
-        "select (select sum(total) from exchange.batch) = (select sum(points - cancelled) from exchange.purchase) as same"
+        "select (select sum(total) from exchange.batch) = (select sum(points - cancelled) from exchange.purchase)"
+        " as same"
     )
     assert sums["same"]
 
