@@ -22,6 +22,7 @@ from exchange.api import (
     merchants,
     openings,
     problems,
+    profiles,
     purchases,
     refunds,
     statements,
@@ -67,10 +68,10 @@ def create_app(settings: Settings, *, clock: Callable[[], float] = time.time) ->
             await database.close()
 
     app = FastAPI(title="points-exchange", version="1", description=DESCRIPTION, lifespan=lifespan)
-    # The bulk route of custodial acts comes before the routes of one customer, which would take "intents" for an id.
+    # Routes of several customers come before those of one, which would take "intents" or "find" for an id.
     for router in (
-        purchases.router, refunds.router, openings.router, custody.router, customers.router, customers.holders,
-        intents.router, intents.quotes, merchants.router, merchants.programmes, keys.router, keys.own,
+        purchases.router, refunds.router, openings.router, custody.router, profiles.router, customers.router,
+        customers.holders, intents.router, intents.quotes, merchants.router, merchants.programmes, keys.router, keys.own,
         charities.router, charities.campaigns, holds.router, webhooks.router, statements.router, expiry.router,
         margin.router, health.router,
     ):  # fmt: skip

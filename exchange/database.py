@@ -2,10 +2,11 @@
 
 `transaction` is the only place that commits: whoever answers 2xx has left it without an error. `reading` runs each
 statement on its own, for reads and for the hot path, whose whole effect is one statement. Both are asked for by naming
-the tenant: a merchant's id, or the operator, an auditor, or the public, who are none. PostgreSQL itself then shows and
-takes what is theirs and nothing else (row-level security, revision 0011): each of the four has a role that owns no
-table, and a pool whose connections never leave that role. A merchant's id travels in front of the first statement of
-each checkout, in the same packet, so that it costs no round trip; until it is there the connection can do nothing.
+the tenant: a merchant's id, or a person whose own data it is about, or the operator, an auditor, or the public, who are
+none. PostgreSQL itself then shows and takes what is theirs and nothing else (row-level security, revisions 0011 and
+0040): each of the five has a role that owns no table, and a pool whose connections never leave that role. A merchant's
+or person's id travels in front of the first statement of each checkout, in the same packet, so that it costs no round
+trip; until it is there the connection can do nothing.
 
 What the driver raises becomes ours here: a database that is down or too slow is `DatabaseUnavailable`, a mirror that
 is being rebuilt is `MirrorUnavailable`. Pools open without waiting, so a gateway starts, and says why it is not ready,
@@ -16,6 +17,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal
 from uuid import UUID
@@ -30,20 +32,29 @@ from exchange.settings import Settings
 
 MIGRATIONS = Path(__file__).resolve().parent / "migrations"
 
-Role = Literal["public", "merchant", "operator", "auditor"]
-Tenant = UUID | Literal["public", "operator", "auditor"]
-"""On whose behalf: a merchant's id, or who is no tenant and has policies of its own."""
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """A customer by its own id: what concerns this person's data, at whichever merchants (revision 0040)."""
+
+    id: UUID
+
+
+Role = Literal["public", "merchant", "operator", "auditor", "person"]
+Tenant = UUID | Person | Literal["public", "operator", "auditor"]
+"""On whose behalf: a merchant's id, a person, or who is no tenant and has policies of its own."""
 
 ROLES: Final[Mapping[Role, str]] = {
     "public": "points_public",
     "merchant": "points_merchant",
     "operator": "points_operator",
     "auditor": "points_auditor",
+    "person": "points_person",
 }
 """The role in PostgreSQL of each; `points_relayer` is the relayer's."""
 
 _SELDOM: Final = 2
-"""Connections for the operator, and for auditors, who call rarely."""
+"""Connections for the operator, for auditors, and for what concerns one person's data: they are rare."""
 
 
 class UnsafeLogin(Exception):
@@ -55,9 +66,14 @@ class Connection(psycopg.AsyncConnection[DictRow]):
 
     _due: bytes | None = None
 
-    def on_behalf_of(self, merchant: UUID | None) -> None:
-        """Says whose rows the following statements are about. None: the connection's role says it all."""
-        self._due = None if merchant is None else f"set points.tenant = '{merchant}'".encode()
+    def on_behalf_of(self, tenant: Tenant) -> None:
+        """Says whose rows the following statements are about, unless the connection's role says it all."""
+        if isinstance(tenant, UUID):
+            self._due = f"set points.tenant = '{tenant}'".encode()
+        elif isinstance(tenant, Person):
+            self._due = f"set points.person = '{tenant.id}'".encode()
+        else:
+            self._due = None
 
     async def execute(self, *arguments: Any, **options: Any) -> AsyncCursor[DictRow]:
         due, self._due = self._due, None
@@ -100,11 +116,16 @@ class Database:
     @asynccontextmanager
     async def reading(self, tenant: Tenant) -> AsyncIterator[Connection]:
         """A connection on which every statement is a transaction of its own."""
-        role: Role = "merchant" if isinstance(tenant, UUID) else tenant
         with _translated():
-            async with self._pools[role].connection() as connection:
-                connection.on_behalf_of(tenant if isinstance(tenant, UUID) else None)
+            async with self._pools[_role(tenant)].connection() as connection:
+                connection.on_behalf_of(tenant)
                 yield connection
+
+
+def _role(tenant: Tenant) -> Role:
+    if isinstance(tenant, UUID):
+        return "merchant"
+    return "person" if isinstance(tenant, Person) else tenant
 
 
 def connect(settings: Settings) -> Database:
@@ -114,7 +135,7 @@ def connect(settings: Settings) -> Database:
 
 def _pool(settings: Settings, role: Role) -> AsyncConnectionPool[Connection]:
     milliseconds = int(settings.statement_timeout * 1000)
-    seldom = role in ("operator", "auditor")
+    seldom = role in ("operator", "auditor", "person")
     most = {"merchant": settings.pool_size, "public": max(1, settings.pool_size // 2)}.get(role, _SELDOM)
 
     async def checked(connection: Connection) -> None:
@@ -200,6 +221,11 @@ def _translated() -> Iterator[None]:
         yield
     except psycopg.errors.LockNotAvailable as error:
         raise RequestInFlight("Another request holds what this one needs.") from error
+    except psycopg.errors.ForeignKeyViolation as error:
+        # A member that was there a moment ago is erased: the foreign key is by an id that nobody has any more.
+        if "_customer_id_fkey" not in str(error):
+            raise
+        raise RequestInFlight("The customer was erased at this moment.") from error
     except (
         psycopg.errors.UndefinedTable,
         psycopg.errors.InvalidSchemaName,

@@ -19,6 +19,8 @@ Scope = Literal[
     "holds:write",  # authorise, capture and release: a till takes points
     "customers:read",
     "customers:write",  # enrol
+    "customers:profile",  # names, addresses, consents; export
+    "customers:erase",
     "customers:act",  # send, redeem, swap and give for card customers
     "programme:read",
     "programme:write",  # quotes and partners: what the points are worth, hence the margin
@@ -37,14 +39,15 @@ SCOPES: Final[dict[Role, frozenset[Scope]]] = {
     "merchant": frozenset(
         (
             "purchases:read", "purchases:write", "refunds:write", "holds:write", "customers:read", "customers:write",
-            "customers:act", "programme:read", "programme:write", "keys:read", "keys:write", "openings:write",
+            "customers:act", "customers:profile", "customers:erase", "programme:read", "programme:write", "keys:read",
+            "keys:write", "openings:write",
             "margin:withdraw", "webhooks:read", "webhooks:write",
         )
     ),
     "operator": frozenset(
         (
-            "merchants:write", "margin:write", "charities:write", "customers:read", "programme:read",
-            "programme:write", "keys:read", "keys:write",
+            "merchants:write", "margin:write", "charities:write", "customers:read", "customers:erase",
+            "programme:read", "programme:write", "keys:read", "keys:write",
         )
     ),
     "auditor": frozenset(("programme:read", "keys:read")),

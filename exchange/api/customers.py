@@ -10,13 +10,14 @@ from fastapi import APIRouter, Header, Query
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from exchange import customers, errors, expiry, feed, history
+from exchange import customers, errors, expiry, feed, history, links
 from exchange.api.access import InGateway, merchant_with, public, requires
-from exchange.api.forms import Address, AsOf, Form, Reference
+from exchange.api.forms import Address, AsOf, Form, LinkCode, Reference
 from exchange.api.problems import Problem, documented
 from exchange.auth import Caller
 from exchange.customers import Enrolment
 from exchange.errors import ExchangeError
+from exchange.gateway import Gateway
 from exchange.hexes import address
 from exchange.merchant import Merchant
 
@@ -28,24 +29,25 @@ Seeing = Annotated[Caller, requires(merchant="customers:read", operator="custome
 
 
 class CustomerIn(Form):
-    """Exactly one of `wallet` (its own address), `custodial` (we keep a key) and `customer` (one that exists)."""
+    """Exactly one of `wallet` (its own address), `custodial` (we keep a key) and `link` (a customer of another merchant,
+    by a code that was made for it)."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"member": "card-900417", "custodial": True}]})
 
     member: Reference
     wallet: Address | None = None
     custodial: Literal[True] | None = None
-    customer: UUID | None = None
+    link: LinkCode | None = None
 
     @model_validator(mode="after")
     def _one_way(self) -> CustomerIn:
-        if sum(each is not None for each in (self.wallet, self.custodial, self.customer)) != 1:
-            raise ValueError("exactly one of wallet, custodial and customer is needed")
+        if sum(each is not None for each in (self.wallet, self.custodial, self.link)) != 1:
+            raise ValueError("exactly one of wallet, custodial and link is needed")
         return self
 
-    def enrolment(self) -> Enrolment:
+    def enrolment(self, gateway: Gateway) -> Enrolment:
         wallet = None if self.wallet is None else address(self.wallet, name="wallet")
-        return Enrolment(self.member, wallet, self.customer)
+        return Enrolment(self.member, wallet, None if self.link is None else links.digest(gateway, self.link))
 
 
 class CustomersIn(Form):
@@ -53,6 +55,8 @@ class CustomersIn(Form):
 
 
 class CustomerOut(BaseModel):
+    """`id` is your own id of the customer, `customer` everywhere else: no other merchant has it."""
+
     id: UUID
     member: str | None
     holder: str = Field(description="The address that holds the points.")
@@ -128,14 +132,15 @@ Limit = Annotated[int, Query(ge=1, le=200)]
     "",
     status_code=201,
     response_model=CustomerOut,
-    responses=documented(*_AUTH, errors.CustomerNotFound, errors.MemberConflict, errors.InvalidAddress),
+    responses=documented(*_AUTH, errors.LinkCodeRefused, errors.MemberConflict, errors.InvalidAddress),
     summary="Enrol a customer",
 )
 async def enrol(gateway: InGateway, merchant: Enrolling, body: CustomerIn) -> dict[str, Any]:
     """Idempotent on your member number: enrolling the same member in the same way again gives the same answer. A
-    wallet that another merchant enrolled before is the same customer."""
+    wallet that another merchant enrolled before is the same customer, as is one whose link code you show; a card
+    customer has otherwise an address of its own in your programme."""
     async with gateway.database.transaction(merchant.id) as sql:
-        [result] = await customers.enrol(gateway, sql, merchant, [body.enrolment()])
+        [result] = await customers.enrol(gateway, sql, merchant, [body.enrolment(gateway)])
         if isinstance(result, ExchangeError):
             raise result
     return result
@@ -147,7 +152,7 @@ async def enrol_many(gateway: InGateway, merchant: Enrolling, body: CustomersIn)
     items: list[Enrolment | ExchangeError] = []
     for each in body.customers:
         try:
-            items.append(each.enrolment())
+            items.append(each.enrolment(gateway))
         except ExchangeError as error:
             items.append(error)
     async with gateway.database.transaction(merchant.id) as sql:

@@ -46,7 +46,8 @@ class Purchase(NamedTuple):
     store: str
     purchased_at: int
     points: int
-    salt: bytes
+    salt: bytes | None
+    commitment: bytes | None  # what an erased purchase keeps instead of its salt
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +93,11 @@ def leaf_of(programme: bytes, currency: str, number: int, index: int, purchase: 
 
 
 def commitment_of(purchase: Purchase, currency: str) -> bytes:
+    """Raises `ValueError` for a row that has neither salt nor commitment, which no row is."""
+    if purchase.commitment is not None:
+        return purchase.commitment
+    if purchase.salt is None:
+        raise ValueError(f"the purchase {purchase.id} has neither salt nor commitment")
     return receipts.commitment(
         salt=purchase.salt,
         merchant_reference=purchase.reference,
@@ -152,7 +158,7 @@ from exchange.merchant where id = %s for no key update skip locked
 
 PURCHASES = """
 select id, reference, holder, amount_minor, coalesce(store, ''), floor(extract(epoch from purchased_at))::bigint,
-       points, salt
+       points, salt, commitment
 from exchange.purchase
 """
 """What a `Purchase` is read by."""

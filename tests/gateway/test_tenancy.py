@@ -99,6 +99,11 @@ CASES: dict[str, list[Case]] = {
     "GET /v1/customers/{id}": [_path(thing="customer")],
     "GET /v1/customers/{id}/balances": [_path(thing="customer")],
     "GET /v1/customers/{id}/history": [_path(thing="customer")],
+    "GET /v1/customers/{id}/profile": [_path(thing="customer")],
+    "PUT /v1/customers/{id}/profile": [_path(thing="customer", name="Jane")],
+    "POST /v1/customers/{id}/consents": [_path(thing="customer", purpose="news", version="1", granted=True)],
+    "POST /v1/customers/{id}/export": [_path(thing="customer")],
+    "POST /v1/customers/link-codes": [_body(lambda things: {"customers": [things.customer]})],
     "GET /v1/merchants/{id}": [_path()],
     "PUT /v1/merchants/{id}/quote": [_path(**QUOTE)],
     "PUT /v1/merchants/{id}/partners/{partner}": [
@@ -133,14 +138,16 @@ CASES: dict[str, list[Case]] = {
     "GET /v1/merchants/{id}/margin": [_path()],
     "GET /v1/merchants/{id}/margin/deposit": [lambda things: ({"id": things.merchant}, {"params": AMOUNT})],
     "POST /v1/merchants/{id}/withdrawals": [_path(**AMOUNT, to="0x" + "fe" * 20)],
+    # What ends the customer's things comes last: the owner runs all of these too.
+    "DELETE /v1/customers/{id}/profile": [_path(thing="customer")],
+    "POST /v1/customers/{id}/erasure": [_path(thing="customer", forfeit=True)],
 }
 
 NOT_OWNED = {
-    # A customer is a person, not a merchant's: who knows the id of one may enrol them, and gets no hand in what
-    # other merchants have with them. (A card that several shops take.)
+    # Names nobody's customer: another merchant's is enrolled by a code that was made for it (test_privacy).
     "POST /v1/customers", "POST /v1/customers/bulk",
     # Of the caller alone: nothing is named.
-    "POST /v1/webhooks", "GET /v1/webhooks",
+    "POST /v1/webhooks", "GET /v1/webhooks", "POST /v1/customers/find",
     # Public: what is on the chain, or will be, and what everybody may know of a programme.
     "GET /v1/holders/{holder}/balances", "GET /v1/holders/{holder}/history", "GET /v1/holders/{holder}/events",
     "POST /v1/intents/draft",
@@ -157,6 +164,9 @@ async def things_of(client: Client, shop: Shop) -> Things:
     member = f"{shop.slug}-card"
     customer = await client.customer(shop, member)
     client.chain.credit(shop.programme, bytes.fromhex(customer["holder"][2:]), 100_000)
+    profile = {"name": "Jane Doe", "email": "jane@example.com"}
+    path = f"/v1/customers/{customer['id']}/profile"
+    assert (await client.http.put(path, json=profile, headers=shop.auth)).status_code == 200
     sold = (await client.http.post("/v1/purchases", json=sale(member=member), headers=shop.once())).json()
     held = await client.http.post("/v1/holds", json={"member": member, **AMOUNT, "order": "o"}, headers=shop.once())
     key = await client.key(shop, preset="reader")
@@ -242,6 +252,9 @@ OWNED = {
             "webhook_event",
             "webhook_delivery",
             "withdrawal",
+            "blind_index",
+            "index_key",
+            "erasure",
         ),
         "merchant_id = %(id)s",
     ),
@@ -254,8 +267,8 @@ OWNED = {
 SHARED = {"charity", "campaign", "call", "transaction"}
 """Whose rows are everybody's: a merchant's role sees the columns that are public."""
 
-CLOSED = {"signer", "attempt", "webhook_cursor"}
-"""The relayer's and the notifier's, which no merchant's role may read."""
+CLOSED = {"signer", "attempt", "webhook_cursor", "data_key", "personal", "link_code"}
+"""The relayer's, the notifier's and each person's own, which no merchant's role may read."""
 
 
 def key_of(table: str) -> list[str]:
@@ -283,6 +296,7 @@ async def two_merchants_with_everything(client: Client) -> tuple[Shop, Shop]:
             " values (%s, %s, %s, 1, (select min(id) from exchange.call))",
             shop.id, uuid4(), bytes(20),
         )  # fmt: skip
+        client.chain.run("insert into exchange.erasure values (%s, %s, 0, false)", uuid4(), shop.id)
         client.chain.run(
             "insert into exchange.batch values (%s, 1, %s, 1, 1, (select min(id) from exchange.call))",
             shop.id, bytes(32),
@@ -384,7 +398,9 @@ def test_every_table_has_row_level_security_and_a_policy(database: str) -> None:
         definers = connection.execute(
             "select proname from pg_proc where pronamespace = 'exchange'::regnamespace and prosecdef order by 1"
         ).fetchall()
-        assert definers == [("authenticate",), ("customers_named",)], "so does a function with its owner's rights"
+        assert definers == [("authenticate",), ("customers_linked",), ("customers_named",)], (
+            "so does a function with its owner's rights"
+        )
         connection.execute("create table exchange.forgotten (merchant_id uuid)")
         assert connection.execute(UNPROTECTED).fetchall() == [("forgotten",)]
 
@@ -411,13 +427,16 @@ SECRETS = {
     "webhook_endpoint.secret": set(),  # the notifier's
     "charity.key": set(),
     "customer.key": {"points_merchant"},  # of its own members: it is what signs for them
+    "data_key.key": {"points_person"},
+    "personal.sealed": {"points_person"},
+    "index_key.key": {"points_merchant", "points_person"},
     "merchant.issuer_key": {"points_merchant", "points_operator"},
     "merchant.owner_key": {"points_merchant", "points_operator"},  # the operator onboards, and posts quotes
 }
 PERSONAL = [
     "customer.id", "member.reference", "hold.customer_id", "purchase.customer_id", "purchase.reference",
     "purchase.store", "purchase.purchased_at", "purchase.salt", "purchase.fingerprint", "refund.reference",
-    "idempotency.key",
+    "idempotency.key", "member.id", "data_key.key", "personal.sealed", "blind_index.digest", "link_code.digest",
 ]  # fmt: skip
 
 
