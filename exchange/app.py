@@ -21,6 +21,7 @@ from exchange.api import (
     margin,
     merchants,
     openings,
+    privacy,
     problems,
     profiles,
     purchases,
@@ -71,9 +72,9 @@ def create_app(settings: Settings, *, clock: Callable[[], float] = time.time) ->
     # Routes of several customers come before those of one, which would take "intents" or "find" for an id.
     for router in (
         purchases.router, refunds.router, openings.router, custody.router, profiles.router, customers.router,
-        customers.holders, intents.router, intents.quotes, merchants.router, merchants.programmes, keys.router, keys.own,
-        charities.router, charities.campaigns, holds.router, webhooks.router, statements.router, expiry.router,
-        margin.router, health.router,
+        customers.holders, privacy.router, intents.router, intents.quotes, merchants.router, merchants.programmes,
+        keys.router, keys.own, charities.router, charities.campaigns, holds.router, webhooks.router,
+        statements.router, expiry.router, margin.router, health.router,
     ):  # fmt: skip
         app.include_router(router)
     problems.install(app, metrics)

@@ -29,8 +29,8 @@ Seeing = Annotated[Caller, requires(merchant="customers:read", operator="custome
 
 
 class CustomerIn(Form):
-    """Exactly one of `wallet` (its own address), `custodial` (we keep a key) and `link` (a customer of another merchant,
-    by a code that was made for it)."""
+    """Exactly one of `wallet` (its own address), `custodial` (we keep a key) and `link` (another's customer, by a
+    code that was made for it)."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"member": "card-900417", "custodial": True}]})
 

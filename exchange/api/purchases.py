@@ -192,7 +192,7 @@ def _items(raw: list[Any]) -> list[purchases_bulk.Item]:
 @router.post(
     "/bulk",
     response_model=BulkOut,
-    responses=documented(*_REFUSALS),
+    responses=documented(*_REFUSALS, errors.PurchaseErased),
     summary="Report up to 1,000 purchases",
     openapi_extra={
         "requestBody": {
