@@ -14,9 +14,9 @@ from structlog.typing import ExcInfo
 _VALUES: Final = re.compile(r"^(?:DETAIL|HINT|CONTEXT):.*$\n?", re.MULTILINE)
 
 
-def _without_values(raised: ExcInfo) -> str:
+def _without_values(exc_info: ExcInfo) -> str:
     """A traceback without what PostgreSQL says of the rows in question ("Key (reference)=(…) already exists")."""
-    return _VALUES.sub("", "".join(traceback.format_exception(*raised))).rstrip()
+    return _VALUES.sub("", "".join(traceback.format_exception(*exc_info))).rstrip()
 
 
 def configure() -> None:
