@@ -73,7 +73,7 @@ with members as (
     from unnest(%(merchants)s::uuid[], %(members)s::uuid[]) as w (merchant_id, id)
     join exchange.programme m on m.id = w.merchant_id
 ), bought as (
-    select p.merchant_id, p.id, p.points, p.batch_number, m.programme from members m
+    select p.merchant_id, p.id, p.points - p.cancelled as points, p.batch_number, m.programme from members m
     join exchange.purchase p on p.merchant_id = m.merchant_id and p.customer_id = m.id
 )
 select

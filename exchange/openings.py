@@ -32,8 +32,8 @@ LARGEST: Final = 1_000
 # What the programme has outstanding by the mirror, and what is promised and not in the mirror yet.
 _ISSUED: Final = """
 select coalesce((select amount from mirror.supply where programme = %(programme)s), 0)
-     + coalesce((select sum(points) from exchange.purchase
-                 where merchant_id = %(merchant)s and batch_number is null and points > 0), 0)
+     + coalesce((select sum(points - cancelled) from exchange.purchase
+                 where merchant_id = %(merchant)s and batch_number is null and points > cancelled), 0)
      + coalesce((select sum(b.total) from exchange.batch b where b.merchant_id = %(merchant)s
                  and b.number > coalesce((select max(number) from mirror.batch
                                           where programme = %(programme)s), 0)), 0) as points

@@ -33,10 +33,13 @@ _MINOR_DIGITS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class EarningRule:
-    """`rate_millionths`: points base units per currency minor unit, in millionths."""
+    """`rate_millionths`: points base units per currency minor unit, in millionths. Beside it, the terms: days in which
+    a sale may be returned, and whether shortfalls are offset by later earnings."""
 
     version: int
     rate_millionths: int
+    return_window: int = 0
+    offsets: bool = False
 
     def points(self, amount_minor: int) -> int:
         """Base units earned; what is less than one is not."""

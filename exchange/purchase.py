@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Final, Literal
 from uuid import UUID
@@ -27,6 +27,7 @@ from exchange.hexes import checksum, hexed
 from exchange.merchant import Merchant
 
 CLOCK_TOLERANCE: Final = 300
+DAY: Final = 86_400
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -61,6 +62,8 @@ class Facts:
     points: int
     rule_version: int | None
     kind: Literal["sale", "opening"] = "sale"
+    available_at: int = 0  # Unix seconds: when the return window closes
+    withheld: int = 0  # base units that it earned beyond `points`, kept back for an older shortfall
 
     @property
     def fingerprint(self) -> bytes:
@@ -89,11 +92,11 @@ class Promise:
 COLUMNS: Final = (
     "merchant_id", "id", "kind", "reference", "fingerprint", "customer_id", "holder", "amount_minor", "store",
     "purchased_at",
-    "points", "rule_version", "salt", "accepted_at", "mint_by", "signature",
+    "points", "rule_version", "salt", "accepted_at", "mint_by", "signature", "withheld", "available_at",
 )  # fmt: skip
 TYPES: Final = (
     "uuid", "uuid", "text", "text", "bytea", "uuid", "bytea", "int8", "text", "timestamptz",
-    "int8", "int4", "bytea", "int8", "int8", "bytea",
+    "int8", "int4", "bytea", "int8", "int8", "bytea", "int8", "int8",
 )  # fmt: skip
 
 
@@ -124,11 +127,19 @@ def judge(
         purchased_at=bought,
         points=earned,
         rule_version=rule.version,
+        available_at=int(bought.timestamp()) + rule.return_window * DAY if rule.return_window else 0,
     )
+
+
+def withhold(facts: Facts, owed: int) -> Facts:
+    """Less is earned, as long as base units are `owed` of an earlier shortfall."""
+    kept = min(facts.points, owed)
+    return replace(facts, points=facts.points - kept, withheld=kept)
 
 
 def accept(facts: Facts, promise: Promise) -> dict[str, Any]:
     """The row of a purchase, with its signed receipt; `commitment` is no column, for it follows from the others."""
+    available_at = max(promise.now, facts.available_at)
     row: dict[str, Any] = {
         "merchant_id": promise.merchant.id,
         "id": uuid7(),
@@ -144,7 +155,9 @@ def accept(facts: Facts, promise: Promise) -> dict[str, Any]:
         "rule_version": facts.rule_version,
         "salt": os.urandom(16),
         "accepted_at": promise.now,
-        "mint_by": promise.now + promise.receipt_life,
+        "mint_by": available_at + promise.receipt_life,
+        "withheld": facts.withheld,
+        "available_at": available_at,
     }
     row["commitment"] = commit(row, promise.merchant)
     digest = eip712.receipt_digest(
@@ -165,7 +178,9 @@ def values(row: Mapping[str, Any]) -> list[Any]:
 
 
 def commit(row: Mapping[str, Any], merchant: Merchant) -> bytes:
-    """The salted commitment to the facts of the sale, `purchase` in the receipt."""
+    """The salted commitment to the facts of the sale, `purchase` in the receipt: kept, if the salt is gone."""
+    if row["salt"] is None:
+        return bytes(row["commitment"])
     return commitment(
         salt=row["salt"],
         merchant_reference=row["reference"],
@@ -188,9 +203,12 @@ def answer(row: Mapping[str, Any], merchant: Merchant, chain_id: int) -> dict[st
         "currency": merchant.currency,
         "store": row["store"],
         "purchased_at": row["purchased_at"].astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "earned": points.render_points(row["points"] + row["withheld"]),
+        "offset": points.render_points(row["withheld"]),
         "points": points.render_points(row["points"]),
         # Nothing is minted for what earned nothing: it is final as it stands.
-        "status": "accepted" if row["points"] else "final",
+        "status": ("pending" if _waits(row) else "accepted") if row["points"] else "final",
+        "available_at": shown(row["available_at"]) if _waits(row) else None,
         "receipt": {
             "chain_id": chain_id,
             "programme": programme,
@@ -210,6 +228,16 @@ def answer(row: Mapping[str, Any], merchant: Merchant, chain_id: int) -> dict[st
             },
         },
     }
+
+
+def _waits(row: Mapping[str, Any]) -> bool:
+    """Whether its points were to be pending when it was accepted."""
+    return bool(row["available_at"] > row["accepted_at"])
+
+
+def shown(at: int) -> str:
+    """Unix seconds as RFC 3339."""
+    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def same(stored: Mapping[str, Any], facts: Facts) -> None:

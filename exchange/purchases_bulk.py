@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 import msgspec
 import psycopg
 
-from exchange import idempotency, purchase
+from exchange import idempotency, purchase, shortfalls
 from exchange.database import Connection, one, rows
 from exchange.errors import ExchangeError, PurchaseErased, RequestInFlight
 from exchange.gateway import Gateway
@@ -47,6 +47,7 @@ class Known:
     rule: EarningRule
     customers: dict[Any, tuple[Any, bytes]]  # member reference or customer id -> (customer id, holder)
     purchases: dict[str, dict[str, Any]]  # by reference
+    owed: dict[bytes, int] = field(default_factory=dict)  # base units of shortfalls to be offset, by holder
 
 
 async def accept(gateway: Gateway, merchant: Merchant, *, key: str, fingerprint: bytes, items: Sequence[Item]) -> bytes:
@@ -59,11 +60,19 @@ async def accept(gateway: Gateway, merchant: Merchant, *, key: str, fingerprint:
         if claim is not None:
             return _answer(gateway, merchant, _repeated(items, known, claim.outcome or {}))
         results, fresh = await asyncio.to_thread(_judge_all, items, known, promise(gateway, merchant))
+        offsetting = [row["holder"] for row in fresh if row["withheld"]]
         try:
             async with gateway.database.transaction(merchant.id) as sql:
                 claim = await idempotency.claim(sql, scope=scope, key=key, fingerprint=fingerprint, subject=None)
                 if claim.first:
+                    if offsetting:
+                        # What was looked up may have been offset by others since: it is judged again under the lock.
+                        owed = await shortfalls.lock(sql, merchant, offsetting)
+                        known = replace(known, owed=owed)
+                        results, fresh = await asyncio.to_thread(_judge_all, items, known, promise(gateway, merchant))
                     await store(sql, fresh)
+                    if offsetting:
+                        await shortfalls.offset(sql, fresh)
                     refused = {str(i): result.problem() for i, result in enumerate(results) if _is_refusal(result)}
                     await idempotency.keep(sql, scope=scope, key=key, outcome=refused)
         except psycopg.errors.UniqueViolation:
@@ -78,7 +87,7 @@ async def _known(sql: Connection, merchant: Merchant, items: Sequence[Item]) -> 
     reports = [item for item in items if isinstance(item, Report)]
     rule = await one(
         sql,
-        "select version, rate_millionths from exchange.earning_rule where merchant_id = %s"
+        "select version, rate_millionths, return_window, offsets from exchange.earning_rule where merchant_id = %s"
         " order by version desc limit 1",
         merchant.id,
     )
@@ -93,8 +102,11 @@ async def _known(sql: Connection, merchant: Merchant, items: Sequence[Item]) -> 
     stored = await rows(
         sql, "select * from exchange.purchase where merchant_id = %s and reference = any(%s)", merchant.id, references
     )
+    terms = EarningRule(**rule)
+    holders = [bytes(holder) for _, holder in known.values()]
     return Known(
-        rule=EarningRule(rule["version"], rule["rate_millionths"]),
+        rule=terms,
+        owed=await shortfalls.owed(sql, merchant, holders) if terms.offsets else {},
         customers=known,
         purchases={row["reference"]: row for row in stored},
     )
@@ -102,7 +114,7 @@ async def _known(sql: Connection, merchant: Merchant, items: Sequence[Item]) -> 
 
 def _judge_all(items: Sequence[Item], known: Known, promise: Promise) -> tuple[list[Any], list[dict[str, Any]]]:
     """For each item its row or its refusal, and the rows that are new. A reference may come twice, with equal facts."""
-    stored = dict(known.purchases)
+    stored, owed = dict(known.purchases), dict(known.owed)
     results: list[Any] = []
     fresh: list[dict[str, Any]] = []
     for item in items:
@@ -122,6 +134,9 @@ def _judge_all(items: Sequence[Item], known: Known, promise: Promise) -> tuple[l
             )
             row = stored.get(item.reference)
             if row is None:
+                if facts.holder in owed:
+                    facts = purchase.withhold(facts, owed[facts.holder])
+                    owed[facts.holder] -= facts.withheld
                 row = stored[item.reference] = purchase.accept(facts, promise)
                 fresh.append(row)
             else:

@@ -100,6 +100,11 @@ earning_rule = Table(
     # Points base units per currency minor unit, in millionths; points = floor(amount_minor * rate / 1e6).
     Column("rate_millionths", BigInteger, CheckConstraint("rate_millionths >= 0"), nullable=False),
     _now("created_at"),
+    # Days from the sale in which it may be returned: its points are minted after them.
+    Column("return_window", Integer, server_default="0", nullable=False),
+    # Whether a refund's shortfall is offset by what the customer earns later.
+    Column("offsets", Boolean, server_default=text("false"), nullable=False),
+    CheckConstraint("return_window between 0 and 365", name="earning_rule_return_window"),
 )
 
 customer = Table(
@@ -244,7 +249,7 @@ purchase = Table(
     Column("amount_minor", BigInteger, nullable=False),
     Column("store", Text),
     Column("purchased_at", DateTime(timezone=True), nullable=False),
-    Column("points", BigInteger, CheckConstraint("points >= 0"), nullable=False),
+    Column("points", BigInteger, CheckConstraint("points >= 0"), nullable=False),  # as promised by the receipt
     Column("rule_version", Integer),
     Column("salt", LargeBinary),  # null once the customer was erased: the commitment stays
     Column("accepted_at", BigInteger, nullable=False),  # Unix seconds, as signed
@@ -254,7 +259,14 @@ purchase = Table(
     Column("batch_number", BigInteger),
     Column("batch_index", Integer),
     Column("commitment", LargeBinary),  # that salt and facts made, while they were there
+    # What it earned beyond `points`: kept back for an older shortfall.
+    Column("withheld", BigInteger, server_default="0", nullable=False),
+    # Of `points`, what refunds took away before there was a batch: the rest is minted. Unchanged from then on.
+    Column("cancelled", BigInteger, server_default="0", nullable=False),
+    Column("available_at", BigInteger, server_default="0", nullable=False),  # Unix seconds: not batched before
     UniqueConstraint("merchant_id", "reference", name="purchase_reference"),
+    CheckConstraint("withheld >= 0", name="purchase_withheld"),
+    CheckConstraint("cancelled between 0 and points", name="purchase_cancelled"),
     _member(),
     CheckConstraint(
         "(salt is null and octet_length(commitment) = 32 and commitment is not null)"
@@ -270,7 +282,19 @@ purchase = Table(
         " or (kind = 'opening' and amount_minor = 0 and rule_version is null)",
         name="purchase_kind",
     ),
-    Index("purchase_queue", "merchant_id", "id", postgresql_where=text("batch_number is null and points > 0")),
+    Index(
+        "purchase_queue",
+        "merchant_id",
+        "available_at",
+        "id",
+        postgresql_where=text("batch_number is null and points > cancelled"),
+    ),
+    Index(
+        "purchase_pending",
+        "merchant_id",
+        "holder",
+        postgresql_where=text("batch_number is null and available_at > accepted_at"),
+    ),
     Index(
         "purchase_batch",
         "merchant_id",
@@ -290,17 +314,72 @@ refund = Table(
     Column("purchase_id", Uuid, nullable=False),
     Column("reference", Text, nullable=False),  # the merchant's own number of the refund
     Column("amount_minor", BigInteger, CheckConstraint("amount_minor > 0"), nullable=False),
-    Column("points", BigInteger, CheckConstraint("points >= 0"), nullable=False),  # that this refund takes back
-    Column("taken", BigInteger, nullable=False),  # of the purchase's points in all, this refund included
+    Column("points", BigInteger, CheckConstraint("points >= 0"), nullable=False),  # that this refund claws back
+    Column("taken", BigInteger, nullable=False),  # of the purchase's minted points in all, this refund included
     # Set by the relayer once the purchase is on the chain; never for a refund that takes nothing back.
     Column("call_id", BigInteger, ForeignKey("exchange.call.id")),
     _now("created_at"),
+    Column("cancelled", BigInteger, server_default="0", nullable=False),  # of points that were in no batch yet
+    Column("restored", BigInteger, server_default="0", nullable=False),  # of a shortfall that the purchase had offset
+    # Of a refund that cancels: the receipt that takes the place of the one before, for the same purchase.
+    Column("promised", BigInteger),
+    Column("amended_at", BigInteger),  # Unix seconds, as signed
+    Column("signature", LargeBinary),
+    CheckConstraint("cancelled >= 0", name="refund_cancelled"),
+    CheckConstraint("restored >= 0", name="refund_restored"),
+    CheckConstraint(
+        "(cancelled > 0) = (promised is not null and amended_at is not null and signature is not null)",
+        name="refund_amended",
+    ),
     UniqueConstraint("merchant_id", "reference", name="refund_reference"),
     ForeignKeyConstraint(["merchant_id", "purchase_id"], ["exchange.purchase.merchant_id", "exchange.purchase.id"]),
     CheckConstraint("taken >= points", name="refund_taken"),
     CheckConstraint("points > 0 or call_id is null", name="refund_call"),
     Index("refund_purchase", "merchant_id", "purchase_id", "id"),
     Index("refund_queue", "merchant_id", "id", postgresql_where=text("call_id is null and points > 0")),
+    Index("refund_cancelling", "created_at", postgresql_where=text("cancelled > 0")),
+)
+
+shortfall = Table(
+    "shortfall",
+    metadata,
+    # Append-only. `incurred`: a final clawback fell short, at this place on the chain; `offset`: a purchase earned less
+    # for it; `restored`: a refund of such a purchase.
+    Column("merchant_id", Uuid, primary_key=True),
+    Column("id", Uuid, primary_key=True),
+    _address("holder", nullable=False),
+    Column("kind", Text, CheckConstraint("kind in ('incurred', 'offset', 'restored')"), nullable=False),
+    Column("points", BigInteger, CheckConstraint("points > 0"), nullable=False),
+    Column("purchase_id", Uuid, nullable=False),
+    Column("block", BigInteger),
+    Column("log_index", Integer),
+    Column("at", BigInteger, nullable=False),  # Unix seconds
+    _now("created_at"),
+    UniqueConstraint("merchant_id", "block", "log_index", name="shortfall_once"),
+    ForeignKeyConstraint(["merchant_id", "purchase_id"], ["exchange.purchase.merchant_id", "exchange.purchase.id"]),
+    CheckConstraint(
+        "(kind = 'incurred') = (block is not null) and (block is null) = (log_index is null)", name="shortfall_place"
+    ),
+    Index("shortfall_purchase", "merchant_id", "purchase_id"),
+    Index("shortfall_at", "merchant_id", "at"),
+    Index("shortfall_incurred", "created_at", postgresql_where=text("kind = 'incurred'")),
+)
+
+debt = Table(
+    "debt",
+    metadata,
+    # The fold of the above: what is still to be offset.
+    Column("merchant_id", Uuid, ForeignKey("exchange.merchant.id"), primary_key=True),
+    _address("holder", primary_key=True),
+    Column("owed", BigInteger, CheckConstraint("owed >= 0"), nullable=False),
+)
+
+shortfall_cursor = Table(
+    "shortfall_cursor",
+    metadata,
+    # Exactly one row: the last final block whose clawbacks are in `shortfall`.
+    Column("id", Integer, CheckConstraint("id = 1"), primary_key=True, autoincrement=False),
+    Column("final", BigInteger, nullable=False),
 )
 
 INTENT_KINDS = ("send", "redeem", "swap", "give")
@@ -486,7 +565,7 @@ transaction = Table(
     _now("created_at"),
     UniqueConstraint("signer", "nonce", name="transaction_nonce"),
     CheckConstraint(
-        "(state in ('signed', 'sent') and block is null and block_hash is null and succeeded is null)"
+        "(state in ('signed', 'sent', 'lost') and block is null and block_hash is null and succeeded is null)"
         " or (state in ('included', 'final')"
         " and block is not null and block_hash is not null and succeeded is not null)",
         name="transaction_state",

@@ -10,7 +10,7 @@ from fastapi import APIRouter, Header, Query
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from exchange import customers, errors, expiry, feed, history, links
+from exchange import customers, errors, expiry, feed, history, links, shortfalls
 from exchange.api.access import InGateway, merchant_with, public, requires
 from exchange.api.forms import Address, AsOf, Form, LinkCode, Reference
 from exchange.api.problems import Problem, documented
@@ -96,6 +96,19 @@ class Balances(BaseModel):
     as_of: AsOf | None
 
 
+class Unminted(BaseModel):
+    """What the customer has with the asking merchant beside a balance."""
+
+    programme: str
+    pending: str = Field(description="Points of purchases that may still be returned: they are in no balance yet.")
+    available_at: str | None = Field(description="When the first of them will be minted.")
+    owed: str = Field(description="Points that a refund could not take back: later purchases earn less.")
+
+
+class CustomerBalances(Balances):
+    unminted: Unminted | None = Field(description="A merchant sees its own programme's, nobody else any.")
+
+
 class Entry(BaseModel):
     """One change of one balance; `points` is signed."""
 
@@ -174,12 +187,17 @@ async def one(gateway: InGateway, who: Seeing, id: UUID) -> dict[str, Any]:
     return customers.answer(row, row["reference"])
 
 
-@router.get("/{id}/balances", response_model=Balances, responses=documented(*_READ), summary="A customer's points")
+@router.get(
+    "/{id}/balances", response_model=CustomerBalances, responses=documented(*_READ), summary="A customer's points"
+)
 async def balances(gateway: InGateway, who: Seeing, id: UUID) -> dict[str, Any]:
     async with gateway.database.reading(who.tenant) as sql:
         row = await customers.seen(sql, who, id)
+    holder = bytes(row["holder"])
     async with gateway.database.transaction(who.tenant) as sql:
-        return await expiry.balances(sql, bytes(row["holder"]), now=gateway.now())
+        found = await expiry.balances(sql, holder, now=gateway.now())
+        found["unminted"] = None if who.merchant is None else await shortfalls.unminted(sql, who.merchant, holder)
+    return found
 
 
 @router.get("/{id}/history", response_model=History, responses=documented(*_READ), summary="A customer's history")

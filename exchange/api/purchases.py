@@ -112,8 +112,11 @@ class PurchaseOut(BaseModel):
     currency: str
     store: str | None
     purchased_at: str
-    points: str
-    status: Literal["accepted", "final"]
+    earned: str = Field(description="By the rule, for the amount.")
+    offset: str = Field(description="Of `earned`: kept back for an earlier refund whose points had been spent.")
+    points: str = Field(description="`earned` less `offset`: what the receipt promises.")
+    status: Literal["pending", "accepted", "final"]
+    available_at: str | None = Field(description="Of pending points: when the return window closes.")
     receipt: Receipt
 
 
@@ -123,7 +126,10 @@ class OnChain(Placed):
 
 
 class PurchaseStatus(PurchaseOut):
-    status: Literal["accepted", "submitted", "confirmed", "final"]  # type: ignore[assignment]
+    status: Literal[  # type: ignore[assignment]
+        "pending", "cancelled", "accepted", "submitted", "confirmed", "final"
+    ]
+    cancelled: str = Field(description="Of `points`: what refunds took away before anything was minted.")
     chain: OnChain | None
     as_of: AsOf | None
 
@@ -131,7 +137,7 @@ class PurchaseStatus(PurchaseOut):
 class BulkItem(BaseModel):
     """Either the purchase or the problem."""
 
-    status: Literal["accepted", "final", "refused"]
+    status: Literal["pending", "accepted", "final", "refused"]
     purchase: PurchaseOut | None = None
     problem: Problem | None = None
 

@@ -4,6 +4,9 @@ A batch takes its number from its merchant's row, under that row's lock, in the 
 call and each purchase's place in it: numbers are gapless, and no purchase is in two batches, whatever is killed and
 however many relayers run. `for no key update` is the lock that new purchases' foreign keys do not collide with.
 
+A purchase waits until its return window has closed, and what refunds took away before is not minted. A refund locks
+the purchase alone, so placing looks again: if one of them changed in between, nothing is placed until the next round.
+
 A batch leaves when it is full, or when its merchant has none waiting to be placed: while the chain is slow or down,
 purchases gather in full batches instead of many small ones.
 """
@@ -18,7 +21,7 @@ from uuid import UUID
 from eth_hash.backends.pysha3 import keccak256 as keccak
 from psycopg import AsyncConnection
 
-from contracts import receipts, signatures
+from contracts import crash, receipts, signatures
 from contracts.bindings import points_mint
 from contracts.eip712 import domain_separator, mint_digest
 from exchange import vault
@@ -45,7 +48,7 @@ class Purchase(NamedTuple):
     amount_minor: int
     store: str
     purchased_at: int
-    points: int
+    points: int  # base units that are minted
     salt: bytes | None
     commitment: bytes | None  # what an erased purchase keeps instead of its salt
 
@@ -108,20 +111,33 @@ def commitment_of(purchase: Purchase, currency: str) -> bytes:
     )
 
 
-async def batch_everyone(connection: AsyncConnection, *, master: bytes, chain_id: int, size: int) -> int:
+class _Refunded(Exception):
+    """When a purchase was refunded while its batch was being made."""
+
+
+async def batch_everyone(connection: AsyncConnection, *, master: bytes, chain_id: int, size: int, now: int) -> int:
     """Batches what is due, one transaction a merchant. Returns how many purchases were batched."""
-    due = await _due(connection, size)
-    return sum([await batch_merchant(connection, m, master=master, chain_id=chain_id, size=size) for m in due])
+    due = await _due(connection, size, now)
+    return sum([await batch_merchant(connection, m, master=master, chain_id=chain_id, size=size, now=now) for m in due])
 
 
 async def batch_merchant(
-    connection: AsyncConnection, merchant_id: UUID, *, master: bytes, chain_id: int, size: int
+    connection: AsyncConnection, merchant_id: UUID, *, master: bytes, chain_id: int, size: int, now: int
+) -> int:
+    try:
+        return await _batch(connection, merchant_id, master=master, chain_id=chain_id, size=size, now=now)
+    except _Refunded:
+        return 0
+
+
+async def _batch(
+    connection: AsyncConnection, merchant_id: UUID, *, master: bytes, chain_id: int, size: int, now: int
 ) -> int:
     async with connection.transaction():
         merchant = await lock(connection, merchant_id)
         if merchant is None:
             return 0
-        purchases = await _waiting(connection, merchant_id, size * BATCHES_AT_ONCE)
+        purchases = await _waiting(connection, merchant_id, size * BATCHES_AT_ONCE, now)
         if not purchases:
             return 0
         key = vault.unseal(master, merchant.issuer_key, purpose=f"issuer:{merchant_id}")
@@ -136,18 +152,23 @@ async def batch_merchant(
             for i, start in enumerate(range(0, len(purchases), size))
         ]
         await _store(connection, merchant, batches)
+        crash.point("batching: batches stored, not committed")
+    crash.point("batching: batches committed")
     return len(purchases)
 
 
 _DUE = """
 select m.id
 from exchange.merchant m
-where exists (select 1 from exchange.purchase p where p.merchant_id = m.id and p.batch_number is null and p.points > 0)
+where exists (select 1 from exchange.purchase p
+              where p.merchant_id = m.id and p.batch_number is null and p.points > p.cancelled
+                and p.available_at <= %(now)s)
   and (not exists (select 1 from exchange.call c
                    where c.state = 'queued' and c.kind = 'mint' and c.sequence = m.programme)
        or exists (select 1 from exchange.purchase p
-                  where p.merchant_id = m.id and p.batch_number is null and p.points > 0
-                  order by p.id offset %s limit 1))
+                  where p.merchant_id = m.id and p.batch_number is null and p.points > p.cancelled
+                    and p.available_at <= %(now)s
+                  order by p.available_at, p.id offset %(others)s limit 1))
 order by m.id
 """
 
@@ -158,15 +179,15 @@ from exchange.merchant where id = %s for no key update skip locked
 
 PURCHASES = """
 select id, reference, holder, amount_minor, coalesce(store, ''), floor(extract(epoch from purchased_at))::bigint,
-       points, salt, commitment
+       points - cancelled, salt, commitment
 from exchange.purchase
 """
 """What a `Purchase` is read by."""
 
 _WAITING = f"""
 {PURCHASES}
-where merchant_id = %s and batch_number is null and points > 0
-order by id limit %s
+where merchant_id = %s and batch_number is null and points > cancelled and available_at <= %s
+order by available_at, id limit %s
 """
 
 _INSERT_CALL = """
@@ -179,13 +200,13 @@ insert into exchange.batch (merchant_id, number, receipts_root, total, count, ca
 
 _PLACE = """
 update exchange.purchase p set batch_number = placed.number, batch_index = placed.index
-from unnest(%b::uuid[], %b::int8[], %b::int8[]) as placed (id, number, index)
-where p.merchant_id = %s and p.id = placed.id
+from unnest(%b::uuid[], %b::int8[], %b::int8[], %b::int8[]) as placed (id, number, index, points)
+where p.merchant_id = %s and p.id = placed.id and p.points - p.cancelled = placed.points
 """
 
 
-async def _due(connection: AsyncConnection, size: int) -> list[UUID]:
-    cursor = await connection.execute(_DUE, (size - 1,), binary=True)
+async def _due(connection: AsyncConnection, size: int, now: int) -> list[UUID]:
+    cursor = await connection.execute(_DUE, {"others": size - 1, "now": now}, binary=True)
     return [row[0] for row in await cursor.fetchall()]
 
 
@@ -196,8 +217,8 @@ async def lock(connection: AsyncConnection, merchant_id: UUID) -> Merchant | Non
     return None if row is None else Merchant(*row)
 
 
-async def _waiting(connection: AsyncConnection, merchant_id: UUID, most: int) -> list[Purchase]:
-    cursor = await connection.execute(_WAITING, (merchant_id, most), binary=True)
+async def _waiting(connection: AsyncConnection, merchant_id: UUID, most: int, now: int) -> list[Purchase]:
+    cursor = await connection.execute(_WAITING, (merchant_id, now, most), binary=True)
     return [Purchase(*row) for row in await cursor.fetchall()]
 
 
@@ -211,9 +232,11 @@ async def _store(connection: AsyncConnection, merchant: Merchant, batches: Seque
             raise RuntimeError("the call was not stored")
         counts = (batch.total, len(batch.purchases), call[0])
         await connection.execute(_INSERT_BATCH, (merchant.id, batch.number, batch.receipts_root, *counts))
-    placed = [(p.id, b.number, i) for b in batches for i, p in enumerate(b.purchases)]
-    ids, numbers, indices = zip(*placed, strict=True)
-    await connection.execute(_PLACE, (list(ids), list(numbers), list(indices), merchant.id))
+    placed = [(p.id, b.number, i, p.points) for b in batches for i, p in enumerate(b.purchases)]
+    columns = [list(column) for column in zip(*placed, strict=True)]
+    cursor = await connection.execute(_PLACE, (*columns, merchant.id))
+    if cursor.rowcount != len(placed):
+        raise _Refunded
     await connection.execute(
         "update exchange.merchant set next_batch = next_batch + %s where id = %s", (len(batches), merchant.id)
     )

@@ -246,9 +246,9 @@ def make_settings(database: str, tmp_path: Path) -> Callable[..., Settings]:
 
 
 @asynccontextmanager
-async def serve(settings: Settings) -> AsyncIterator[Client]:
+async def serve(settings: Settings, *, clock: Callable[[], float] = time.time) -> AsyncIterator[Client]:
     """A gateway in this process, on tables that are there."""
-    app = create_app(settings)
+    app = create_app(settings, clock=clock)
     async with app.router.lifespan_context(app):
         transport = httpx2.ASGITransport(app)
         async with httpx2.AsyncClient(transport=transport, base_url="http://gateway") as http:

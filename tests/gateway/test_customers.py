@@ -98,7 +98,7 @@ async def test_balances_and_history_are_of_one_block_and_page_by_keyset(client: 
     assert {each["slug"]: each["points"] for each in balances["balances"]} == {"one": "28.00", "other": "0.05"}
     assert (balances["as_of"]["block"], balances["as_of"]["finalized_block"]) == (last + 1, last - 1)
     public = (await client.http.get(f"/v1/holders/{made['holder'].lower()}/balances")).json()
-    assert public == balances
+    assert public == {name: value for name, value in balances.items() if name != "unminted"}
     seen, before = [], None
     while True:
         parameters = {"limit": 3, **({"before": before} if before else {})}

@@ -106,6 +106,7 @@ CASES: dict[str, list[Case]] = {
     "POST /v1/customers/link-codes": [_body(lambda things: {"customers": [things.customer]})],
     "GET /v1/merchants/{id}": [_path()],
     "PUT /v1/merchants/{id}/quote": [_path(**QUOTE)],
+    "PATCH /v1/merchants/{id}/terms": [_path(return_window=1)],
     "PUT /v1/merchants/{id}/partners/{partner}": [
         lambda things: ({"id": things.merchant, "partner": "third"}, {"json": {"allowed": True}})
     ],
@@ -255,6 +256,8 @@ OWNED = {
             "blind_index",
             "index_key",
             "erasure",
+            "shortfall",
+            "debt",
         ),
         "merchant_id = %(id)s",
     ),
@@ -267,7 +270,7 @@ OWNED = {
 SHARED = {"charity", "campaign", "call", "transaction"}
 """Whose rows are everybody's: a merchant's role sees the columns that are public."""
 
-CLOSED = {"signer", "attempt", "webhook_cursor", "data_key", "personal", "link_code"}
+CLOSED = {"signer", "attempt", "webhook_cursor", "shortfall_cursor", "data_key", "personal", "link_code"}
 """The relayer's, the notifier's and each person's own, which no merchant's role may read."""
 
 
@@ -297,6 +300,12 @@ async def two_merchants_with_everything(client: Client) -> tuple[Shop, Shop]:
             shop.id, uuid4(), bytes(20),
         )  # fmt: skip
         client.chain.run("insert into exchange.erasure values (%s, %s, 0, false)", uuid4(), shop.id)
+        client.chain.run("insert into exchange.debt values (%s, %s, 0)", shop.id, bytes(20))
+        client.chain.run(
+            "insert into exchange.shortfall (merchant_id, id, holder, kind, points, purchase_id, at)"
+            " values (%s, %s, %s, 'offset', 1, %s, 1)",
+            shop.id, uuid4(), bytes(20), things.purchase,
+        )  # fmt: skip
         client.chain.run(
             "insert into exchange.batch values (%s, 1, %s, 1, 1, (select min(id) from exchange.call))",
             shop.id, bytes(32),

@@ -124,8 +124,9 @@ class Rig:
         """Nobody waits: what was put off may be tried now."""
         await self.sql.execute("update exchange.call set not_before = null")
 
-    async def batch(self, size: int = 200) -> int:
-        return await batch_everyone(self.relaying, master=MASTER, chain_id=31337, size=size)
+    async def batch(self, size: int = 200, *, now: int = 2**40) -> int:
+        """At a time when every return window has closed, unless said."""
+        return await batch_everyone(self.relaying, master=MASTER, chain_id=31337, size=size, now=now)
 
     async def all(self, query: str, *arguments: Any) -> list[tuple[Any, ...]]:
         return await (await self.sql.execute(query, arguments)).fetchall()

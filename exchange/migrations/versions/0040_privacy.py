@@ -19,7 +19,7 @@ import sqlalchemy
 from alembic import op
 
 revision = "0040"
-down_revision = "0022"
+down_revision = "0050"
 branch_labels = None
 depends_on = None
 
@@ -220,7 +220,7 @@ GRANTS: Final = {
         "insert on exchange.link_code",
         "select, insert on exchange.erasure",
         "select (merchant_id, id, customer_id, reference, holder, amount_minor, store, purchased_at, points, salt,"
-        " accepted_at, batch_number), update (reference, store, purchased_at, fingerprint, salt, commitment)"
+        " accepted_at, batch_number, cancelled), update (reference, store, purchased_at, fingerprint, salt, commitment)"
         " on exchange.purchase",
         "select (merchant_id, id, purchase_id, points, call_id), update (reference) on exchange.refund",
         'select (merchant_id, id, customer_id, state, expires_at), update ("order") on exchange.hold',
