@@ -37,6 +37,7 @@ class Enrolment:
     member: str
     wallet: bytes | None = None
     link: bytes | None = None
+    pin: str | None = None  # hashed; of a new custodial customer
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,13 +122,16 @@ async def _linked(sql: Connection, wanted: Sequence[Enrolment]) -> dict[bytes, d
 def _new_custodians(gateway: Gateway, items: Sequence[Enrolment]) -> dict[str, dict[str, Any]]:
     """Fresh keys, sealed, by member reference."""
     made = {}
-    for member in {item.member for item in items if item.wallet is None and item.link is None}:
-        id, key = uuid7(), signatures.new_key()
+    for item in items:
+        if item.wallet is not None or item.link is not None or item.member in made:
+            continue
+        id, key, member = uuid7(), signatures.new_key(), item.member
         made[member] = {
             "person": id,
             "holder": signatures.address_of(key),
             "custody": "custodial",
             "key": vault.seal(gateway.master, key, purpose=f"customer:{id}"),
+            "pin": item.pin,
         }
     return made
 
@@ -135,7 +139,7 @@ def _new_custodians(gateway: Gateway, items: Sequence[Enrolment]) -> dict[str, d
 def _customer(item: Enrolment, linked: dict[bytes, dict[str, Any]], made: dict[str, dict[str, Any]]) -> dict[str, Any]:
     if item.wallet is not None:
         # Addresses are public: whoever names a custodial one must not get to act for its customer.
-        if linked[item.wallet]["custody"] != "wallet":
+        if linked[item.wallet]["custody"] == "custodial":
             raise MemberConflict("This address belongs to a customer whose key is kept here: a link code is needed.")
         return linked[item.wallet]
     if item.link is None:
@@ -174,6 +178,10 @@ async def _store(sql: Connection, merchant: Merchant, fresh: dict[str, dict[str,
             await cursor.executemany(
                 "insert into exchange.member (merchant_id, reference, id, customer_id) values (%s, %s, %s, %s)",
                 [(merchant.id, member, row["id"], row["person"]) for member, row in fresh.items()],
+            )
+        if pins := [(merchant.id, row["person"], row["pin"]) for row in custodial if row["pin"] is not None]:
+            await cursor.executemany(
+                "insert into exchange.pin (merchant_id, customer_id, digest, set_at) values (%s, %s, %s, now())", pins
             )
 
 

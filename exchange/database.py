@@ -2,10 +2,10 @@
 
 `transaction` is the only place that commits: whoever answers 2xx has left it without an error. `reading` runs each
 statement on its own, for reads and for the hot path, whose whole effect is one statement. Both are asked for by naming
-the tenant: a merchant's id, or a person whose own data it is about, or the operator, an auditor, or the public, who are
-none. PostgreSQL itself then shows and takes what is theirs and nothing else (row-level security, revisions 0011 and
-0040): each of the five has a role that owns no table, and a pool whose connections never leave that role. A merchant's
-or person's id travels in front of the first statement of each checkout, in the same packet, so that it costs no round
+the tenant: a merchant's or a customer's id, a person whose data it is about, or the operator, an auditor, the public or
+the door, who are none. PostgreSQL itself then shows and takes what is theirs and nothing else (row-level security,
+revisions 0011, 0030 and 0040): each has a role that owns no table, and a pool whose connections never leave that role.
+A tenant's id travels in front of the first statement of each checkout, in the same packet, so that it costs no round
 trip; until it is there the connection can do nothing.
 
 What the driver raises becomes ours here: a database that is down or too slow is `DatabaseUnavailable`, a mirror that
@@ -33,23 +33,34 @@ from exchange.settings import Settings
 
 MIGRATIONS = Path(__file__).resolve().parent / "migrations"
 
+Role = Literal["public", "merchant", "operator", "auditor", "door", "customer", "person"]
+
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """A customer by its own id: what concerns this person's data, at whichever merchants (revision 0040)."""
+    """What concerns this person's data, at whichever merchants: export and erasure, whoever asks (revision 0040)."""
 
     id: UUID
 
 
-Role = Literal["public", "merchant", "operator", "auditor", "person"]
-Tenant = UUID | Person | Literal["public", "operator", "auditor"]
-"""On whose behalf: a merchant's id, a person, or who is no tenant and has policies of its own."""
+@dataclass(frozen=True, slots=True)
+class OfCustomer:
+    """On behalf of a customer that has signed in."""
+
+    id: UUID
+
+
+Tenant = UUID | OfCustomer | Person | Literal["public", "operator", "auditor", "door"]
+"""On whose behalf: a merchant's id, a customer's or person's, or who is no tenant and has policies of its own. The door
+is where people sign in, before anybody knows who they are."""
 
 ROLES: Final[Mapping[Role, str]] = {
     "public": "points_public",
     "merchant": "points_merchant",
     "operator": "points_operator",
     "auditor": "points_auditor",
+    "door": "points_door",
+    "customer": "points_customer",
     "person": "points_person",
 }
 """The role in PostgreSQL of each; `points_relayer` is the relayer's."""
@@ -67,14 +78,9 @@ class Connection(psycopg.AsyncConnection[DictRow]):
 
     _due: bytes | None = None
 
-    def on_behalf_of(self, tenant: Tenant) -> None:
-        """Says whose rows the following statements are about, unless the connection's role says it all."""
-        if isinstance(tenant, UUID):
-            self._due = f"set points.tenant = '{tenant}'".encode()
-        elif isinstance(tenant, Person):
-            self._due = f"set points.person = '{tenant.id}'".encode()
-        else:
-            self._due = None
+    def on_behalf_of(self, tenant: UUID | None, *, setting: str = "points.tenant") -> None:
+        """Says whose rows the following statements are about. None: the connection's role says it all."""
+        self._due = None if tenant is None else f"set {setting} = '{tenant}'".encode()
 
     async def execute(self, *arguments: Any, **options: Any) -> AsyncCursor[DictRow]:
         due, self._due = self._due, None
@@ -120,16 +126,21 @@ class Database:
     @asynccontextmanager
     async def reading(self, tenant: Tenant) -> AsyncIterator[Connection]:
         """A connection on which every statement is a transaction of its own."""
+        role, id = _whose(tenant)
         with _translated():
-            async with self._pools[_role(tenant)].connection() as connection:
-                connection.on_behalf_of(tenant)
+            async with self._pools[role].connection() as connection:
+                connection.on_behalf_of(id, setting="points.person" if role == "person" else "points.tenant")
                 yield connection
 
 
-def _role(tenant: Tenant) -> Role:
+def _whose(tenant: Tenant) -> tuple[Role, UUID | None]:
     if isinstance(tenant, UUID):
-        return "merchant"
-    return "person" if isinstance(tenant, Person) else tenant
+        return "merchant", tenant
+    if isinstance(tenant, OfCustomer):
+        return "customer", tenant.id
+    if isinstance(tenant, Person):
+        return "person", tenant.id
+    return tenant, None
 
 
 def connect(settings: Settings) -> Database:
@@ -140,7 +151,7 @@ def connect(settings: Settings) -> Database:
 def _pool(settings: Settings, role: Role) -> AsyncConnectionPool[Connection]:
     milliseconds = int(settings.statement_timeout * 1000)
     seldom = role in ("operator", "auditor", "person")
-    most = {"merchant": settings.pool_size, "public": max(1, settings.pool_size // 2)}.get(role, _SELDOM)
+    most = settings.pool_size if role == "merchant" else _SELDOM if seldom else max(1, settings.pool_size // 2)
 
     async def checked(connection: Connection) -> None:
         if settings.environment == "production":
@@ -159,7 +170,7 @@ def _pool(settings: Settings, role: Role) -> AsyncConnectionPool[Connection]:
             "options": f"-c role={ROLES[role]} -c statement_timeout={milliseconds}"
             f" -c lock_timeout={milliseconds // 2} -c timezone=UTC",
         },
-        min_size=0 if seldom else min(2, most),
+        min_size=min(2, most) if role in ("merchant", "public") else 0,
         max_size=most,
         timeout=settings.pool_timeout,
         # Short, for the delay between attempts doubles: a database that came back must not be waited for.

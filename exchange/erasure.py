@@ -34,6 +34,8 @@ OF_MEMBER: Final[tuple[LiteralString, ...]] = (
     "delete from exchange.blind_index where merchant_id = %(merchant)s and customer_id = %(member)s",
     "delete from exchange.personal where merchant_id = %(merchant)s and customer_id = %(member)s",
     "delete from exchange.data_key where merchant_id = %(merchant)s and customer_id = %(member)s",
+    "delete from exchange.pin where merchant_id = %(merchant)s and customer_id = %(person)s",
+    "delete from exchange.access_code where merchant_id = %(merchant)s and customer_id = %(person)s",
     "delete from exchange.idempotency where scope = %(merchant)s::text and subject in ("
     " select p.id from exchange.purchase p where p.merchant_id = %(merchant)s and p.customer_id = %(member)s"
     " union all select r.id from exchange.refund r join exchange.purchase p on p.id = r.purchase_id"
@@ -51,6 +53,9 @@ Arguments: `merchant`, `member` (the merchant's own id), `person` (the customer'
 
 OF_PERSON: Final[tuple[LiteralString, ...]] = (
     "delete from exchange.link_code where customer_id = %(person)s",
+    "delete from exchange.challenge where customer_id = %(person)s",
+    "delete from exchange.credential where customer_id = %(person)s",
+    "delete from exchange.session where customer_id = %(person)s",
     "delete from exchange.customer where id = %(person)s",
 )
 """The same for the customer itself, once no merchant has it as a member: its credentials, its sessions, and last the

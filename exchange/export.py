@@ -21,15 +21,15 @@ from uuid import UUID
 from psycopg.rows import tuple_row
 
 from contracts import receipts
-from exchange import expiry, history, intents, merchant, points, profiles, purchases, refunds
+from exchange import expiry, history, intents, merchant, personal, points, purchases, refunds
 from exchange.auth import Caller
 from exchange.database import Connection, Person, one, rows
 from exchange.errors import CustomerNotFound
 from exchange.gateway import Gateway
 from exchange.hexes import checksum, hexed
 from exchange.merchant import Merchant
-from exchange.profiles import Owner
-from exchange.relayer.batching import PURCHASES, Purchase, leaf_of
+from exchange.personal import Owner
+from exchange.relayer.batching import FACTS, Purchase, leaf_of
 
 ABOUT: Final = {
     "membership.json": "the member's number, ids and address",
@@ -44,6 +44,10 @@ ABOUT: Final = {
 }
 
 OF_PERSON: Final[Mapping[str, LiteralString]] = {
+    "passkeys.json": "select id, created_at, used_at from exchange.credential"
+    " where customer_id = %(person)s order by id",
+    "sessions.json": "select id, method, agent, signed_in_at, seen_at, ended_at from exchange.session"
+    " where customer_id = %(person)s order by id",
     "customer.json": "select id, holder, custody, created_at from exchange.customer where id = %(person)s",
 }
 """Files of what is held of the customer itself, whichever merchant it is a member of, each a query that runs as the
@@ -77,7 +81,7 @@ _PAGE: Final = 200
 async def of_member(gateway: Gateway, at: Merchant, id: UUID) -> bytes:
     """What the merchant holds of its member, by the merchant's own id. Raises `CustomerNotFound`."""
     async with gateway.database.reading(at.id) as sql:
-        person = await profiles.person_of(sql, at, id)
+        person = await personal.person_of(sql, at, id)
     files = await _of_merchant(gateway, at, person, id)
     return await asyncio.to_thread(_archive, gateway, files)
 
@@ -112,7 +116,7 @@ async def of_caller(gateway: Gateway, who: Caller, id: UUID) -> bytes:
 async def _of_merchant(gateway: Gateway, at: Merchant, person: UUID, id: UUID) -> dict[str, Any]:
     """Contents by path."""
     async with gateway.database.transaction(Person(person)) as sql:
-        profile = await profiles.read(gateway, sql, Owner(at.id, id))
+        profile = await personal.read(gateway, sql, Owner(at.id, id))
     async with gateway.database.transaction(at.id) as sql:
         membership = await one(
             sql,
@@ -177,7 +181,9 @@ async def _purchases(gateway: Gateway, at: Merchant, sql: Connection, id: UUID) 
 async def _leaves(gateway: Gateway, at: Merchant, sql: Connection, number: int) -> list[bytes]:
     async with sql.cursor(row_factory=tuple_row) as cursor:
         await cursor.execute(
-            f"{PURCHASES} where merchant_id = %s and batch_number = %s order by batch_index", (at.id, number)
+            f"select {FACTS} from exchange.purchase p"  # noqa: S608 - of constants
+            " where p.merchant_id = %s and p.batch_number = %s order by p.batch_index",
+            (at.id, number),
         )
         batch = [Purchase(*row) for row in await cursor.fetchall()]
     chain_id = gateway.deployment.chain_id

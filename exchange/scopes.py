@@ -22,6 +22,7 @@ Scope = Literal[
     "customers:profile",  # names, addresses, consents; export
     "customers:erase",
     "customers:act",  # send, redeem, swap and give for card customers
+    "customers:unlock",  # one-time codes for card customers, and unlocking their PINs
     "programme:read",
     "programme:write",  # quotes and partners: what the points are worth, hence the margin
     "keys:read",
@@ -39,9 +40,9 @@ SCOPES: Final[dict[Role, frozenset[Scope]]] = {
     "merchant": frozenset(
         (
             "purchases:read", "purchases:write", "refunds:write", "holds:write", "customers:read", "customers:write",
-            "customers:act", "customers:profile", "customers:erase", "programme:read", "programme:write", "keys:read",
-            "keys:write", "openings:write",
-            "margin:withdraw", "webhooks:read", "webhooks:write",
+            "customers:act", "customers:unlock", "customers:profile", "customers:erase", "programme:read",
+            "programme:write", "keys:read", "keys:write", "openings:write", "margin:withdraw", "webhooks:read",
+            "webhooks:write",
         )
     ),
     "operator": frozenset(

@@ -21,6 +21,7 @@ from exchange.errors import (
     InvalidRequest,
     MethodNotAllowed,
     NotFound,
+    SignInNeeded,
     TooManyRequests,
     Unauthenticated,
 )
@@ -47,6 +48,8 @@ def respond(error: ExchangeError, headers: Mapping[str, str] | None = None) -> R
         sent["Retry-After"] = str(error.retry_after)
     if isinstance(error, Unauthenticated):
         sent["WWW-Authenticate"] = "Bearer"
+    if isinstance(error, SignInNeeded):
+        sent["WWW-Authenticate"] = "Cookie"
     body = msgspec.json.encode(error.problem())
     return Response(body, status_code=error.status, media_type=MEDIA_TYPE, headers=sent)
 

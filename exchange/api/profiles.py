@@ -9,14 +9,14 @@ from uuid import UUID
 from fastapi import APIRouter, Response
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from exchange import customers, errors, links, profiles
+from exchange import customers, errors, links, personal
 from exchange.api.access import InGateway, merchant_with
 from exchange.api.customers import CustomerOut
 from exchange.api.forms import Form, Text
 from exchange.api.problems import documented
 from exchange.database import Person
 from exchange.merchant import Merchant
-from exchange.profiles import Consent, Owner
+from exchange.personal import Consent, Owner
 
 router = APIRouter(prefix="/v1/customers", tags=["personal data"])
 
@@ -119,9 +119,9 @@ async def find(gateway: InGateway, merchant: Knowing, body: Search) -> dict[str,
     """Of your own members. Letters' case, blanks and hyphens do not matter."""
     async with gateway.database.transaction(merchant.id) as sql:
         if body.email is not None:
-            ids = await profiles.find(gateway, sql, merchant, "email", body.email)
+            ids = await personal.find(gateway, sql, merchant, "email", body.email)
         else:
-            ids = await profiles.find(gateway, sql, merchant, "phone", body.phone or "")
+            ids = await personal.find(gateway, sql, merchant, "phone", body.phone or "")
         return {"customers": await customers.shown(sql, merchant, ids)}
 
 
@@ -138,9 +138,9 @@ async def link_codes(gateway: InGateway, merchant: Enrolling, body: LinkCodesIn)
 
 async def _read(gateway: InGateway, merchant: Merchant, id: UUID) -> dict[str, Any]:
     async with gateway.database.reading(merchant.id) as sql:
-        person = await profiles.person_of(sql, merchant, id)
+        person = await personal.person_of(sql, merchant, id)
     async with gateway.database.transaction(Person(person)) as sql:
-        return {"customer": id, **await profiles.read(gateway, sql, Owner(merchant.id, id))}
+        return {"customer": id, **await personal.read(gateway, sql, Owner(merchant.id, id))}
 
 
 @router.get("/{id}/profile", response_model=ProfileOut, responses=_ONE, summary="A customer's profile")
@@ -152,20 +152,20 @@ async def read(gateway: InGateway, merchant: Knowing, id: UUID) -> dict[str, Any
 async def put(gateway: InGateway, merchant: Knowing, id: UUID, body: ProfileIn) -> dict[str, Any]:
     """Encrypted under a key of this customer's; no other merchant sees it."""
     async with gateway.database.reading(merchant.id) as sql:
-        person = await profiles.person_of(sql, merchant, id)
+        person = await personal.person_of(sql, merchant, id)
     async with gateway.database.transaction(Person(person)) as sql:
         owner = Owner(merchant.id, id)
-        await profiles.put(gateway, sql, owner, body.model_dump(mode="json"))
-        return {"customer": id, **await profiles.read(gateway, sql, owner)}
+        await personal.put(gateway, sql, owner, body.model_dump(mode="json"))
+        return {"customer": id, **await personal.read(gateway, sql, owner)}
 
 
 @router.delete("/{id}/profile", status_code=204, responses=_ONE, summary="Delete a customer's profile")
 async def delete(gateway: InGateway, merchant: Knowing, id: UUID) -> Response:
     """With all consents, and the key that they were encrypted under. The customer stays a member."""
     async with gateway.database.reading(merchant.id) as sql:
-        person = await profiles.person_of(sql, merchant, id)
+        person = await personal.person_of(sql, merchant, id)
     async with gateway.database.transaction(Person(person)) as sql:
-        await profiles.destroy(sql, Owner(merchant.id, id))
+        await personal.destroy(sql, Owner(merchant.id, id))
     return Response(status_code=204)
 
 
@@ -175,8 +175,8 @@ async def delete(gateway: InGateway, merchant: Knowing, id: UUID) -> Response:
 async def consent(gateway: InGateway, merchant: Knowing, id: UUID, body: ConsentIn) -> dict[str, Any]:
     """With the time. Earlier marks stay."""
     async with gateway.database.reading(merchant.id) as sql:
-        person = await profiles.person_of(sql, merchant, id)
+        person = await personal.person_of(sql, merchant, id)
     async with gateway.database.transaction(Person(person)) as sql:
         owner = Owner(merchant.id, id)
-        await profiles.consent(gateway, sql, owner, body.mark())
-        return {"customer": id, **await profiles.read(gateway, sql, owner)}
+        await personal.consent(gateway, sql, owner, body.mark())
+        return {"customer": id, **await personal.read(gateway, sql, owner)}

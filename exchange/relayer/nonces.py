@@ -40,13 +40,10 @@ _FOREIGN: Final = "nonce {} was used by a transaction that is not ours"
 
 async def watch(context: Context, head: Head, mined: Sequence[Pending], found: Collection[int]) -> None:
     """`mined` are pending transactions whose nonces the chain has passed, `found` the ids of those with a receipt."""
-    strange = context.memory.strange
-    for id_ in found:
-        strange.pop(id_, None)
-        context.memory.searched.pop(id_, None)
     missing = [p for p in mined if p.id not in found]
+    before = context.memory.strange
+    strange = context.memory.strange = {p.id: before.get(p.id, 0) + 1 for p in missing}
     for each in missing:
-        strange[each.id] = strange.get(each.id, 0) + 1
         if strange[each.id] == STRANGE_AFTER:
             reason = _FOREIGN.format(each.nonce)
             await store.pause(context.connection, context.signer.address, reason)

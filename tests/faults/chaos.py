@@ -40,9 +40,11 @@ class Chaos:
     pause: float  # seconds between two events, on average
     depth: int = 5
     happened: Counter[str] = field(default_factory=Counter)
+    used: set[tuple[bytes, int]] = field(default_factory=set)  # address and nonce that somebody else signed with
+    events: int = 0
 
     async def run(self, enough: asyncio.Event) -> None:
-        while not enough.is_set():
+        while not enough.is_set() and sum(self.happened.values()) < (self.events or 2**60):
             await asyncio.sleep(self.pause * self.chance.uniform(0.5, 1.5))
             least = min(self.happened[kind] for kind in self.kinds)
             kind = self.chance.choice([kind for kind in self.kinds if self.happened[kind] <= least + 1])
@@ -84,6 +86,7 @@ class Chaos:
             key=key, chain_id=31337, nonce=nonce, to=b"\x66" * 20, data=self.chance.randbytes(4), gas=40_000,
             fees=Fees(400 * 10**9, 100 * 10**9),
         )  # fmt: skip
+        self.used.add((signatures.address_of(key), nonce))
         # Not through the proxy: it is no transaction of ours.
         await self.world.node.ask("eth_sendRawTransaction", to_hex(raw))
         return await self.world.node.ask("eth_getTransactionByHash", to_hex(hash_)) is not None

@@ -43,6 +43,15 @@ async def test_one_wallet_is_one_customer_of_every_merchant(client: Client) -> N
 
 
 @pytest.mark.asyncio
+async def test_who_signed_up_with_a_passkey_is_enrolled_by_its_address(client: Client) -> None:
+    one, other = await client.shop("one"), await client.shop("other")
+    await client.customer(one, wallet=WALLET)
+    client.chain.run("update exchange.customer set custody = 'passkey'")
+    assert (await client.customer(other, wallet=WALLET))["custody"] == "passkey"
+    assert client.counts()["customer"] == 1
+
+
+@pytest.mark.asyncio
 async def test_a_public_address_gives_no_power_over_its_custodial_customer(client: Client) -> None:
     one, thief = await client.shop("one"), await client.shop("thief")
     made = await client.customer(one)

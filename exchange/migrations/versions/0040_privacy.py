@@ -19,7 +19,7 @@ import sqlalchemy
 from alembic import op
 
 revision = "0040"
-down_revision = "0050"
+down_revision = "0030"
 branch_labels = None
 depends_on = None
 
@@ -228,7 +228,13 @@ GRANTS: Final = {
         "select (id, state, transaction_id) on exchange.call",
         "select (id, state) on exchange.transaction",
         "select (scope, subject), delete on exchange.idempotency",
+        "select (merchant_id, customer_id), delete on exchange.pin",
+        "select (merchant_id, customer_id), delete on exchange.access_code",
+        "select (customer_id), delete on exchange.challenge",
+        "select (id, customer_id, created_at, used_at), delete on exchange.credential",
+        "select (id, customer_id, method, agent, signed_in_at, seen_at, ended_at), delete on exchange.session",
     ),
+    "points_customer": ("select (merchant_id) on exchange.hold",),
 }
 
 _OWN: Final = "merchant_id = (select exchange.tenant())"
@@ -262,7 +268,10 @@ POLICIES: Final = (
         for table in ("data_key", "personal", "blind_index", "purchase", "hold")
     ),
     ("points_person", "index_key", "all", f"merchant_id in ({_MERCHANTS})", f"merchant_id in ({_MERCHANTS})"),
-    ("points_person", "link_code", "all", _MINE, _MINE),
+    *(
+        ("points_person", table, "all", _MINE, _MINE)
+        for table in ("link_code", "pin", "access_code", "challenge", "credential", "session")
+    ),
     ("points_person", "erasure", "all", "true", "true"),  # ids that lead to nobody
     ("points_person", "refund", "all", f"(merchant_id, purchase_id) in ({_PURCHASES})", None),
     ("points_person", "intent", "select", _HOLDER, None),
@@ -270,6 +279,18 @@ POLICIES: Final = (
     ("points_person", "transaction", "select", "true", None),
     ("points_person", "idempotency", "all", f"scope in ({_SCOPES})", None),
 )  # fmt: skip
+
+_SIGNED_IN: Final = (
+    "drop policy customer_select on exchange.hold",
+    "create policy customer_select on exchange.hold for select to points_customer using ((merchant_id, customer_id) in"
+    " (select b.merchant_id, b.id from exchange.member b where b.customer_id = (select exchange.tenant())))",
+)
+_SIGNED_IN_BEFORE: Final = (
+    "drop policy customer_select on exchange.hold",
+    "create policy customer_select on exchange.hold for select to points_customer"
+    " using (customer_id = (select exchange.tenant()))",
+    "revoke select (merchant_id) on exchange.hold from points_customer",
+)
 
 _NEW_SCOPES: Final = ("customers:erase", "customers:profile")
 _OLD_SCOPES: Final = {
@@ -343,6 +364,8 @@ def upgrade() -> None:
         new = "" if check is None else f" with check ({check})"
         name = f"{role.removeprefix('points_')}_{command}"
         op.execute(f"create policy {name} on exchange.{table} for {command} to {role}{rows}{new}")
+    for statement in _SIGNED_IN:
+        op.execute(statement)
     for role, scopes in _OLD_SCOPES.items():  # keys that could do everything can go on doing so
         op.execute(
             f"update exchange.api_key set scopes = scopes || {_listed(_GAINED[role])}"  # noqa: S608 - of constants
@@ -359,6 +382,8 @@ def downgrade() -> None:
     op.execute(f"delete from exchange.api_key where scopes <@ {_listed(_NEW_SCOPES)}")  # noqa: S608 - of constants
     for role, table, command, _, _ in POLICIES:
         op.execute(f"drop policy {role.removeprefix('points_')}_{command} on exchange.{table}")
+    for statement in _SIGNED_IN_BEFORE:
+        op.execute(statement)
     for table in ("erasure", "link_code", "blind_index", "index_key", "personal", "data_key"):
         op.execute(f"drop table exchange.{table}")
     for statement in OLD_FUNCTIONS:
