@@ -31,7 +31,6 @@ class Membership(BaseModel):
     programme: str
     slug: str
     name: str
-    member: str = Field(description="Your number there.")
 
 
 class Held(BaseModel):
