@@ -12,7 +12,7 @@ from typing import Final
 from alembic import op
 
 revision = "0030"
-down_revision = "0050"
+down_revision = "0070"
 branch_labels = None
 depends_on = None
 
