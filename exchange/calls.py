@@ -44,6 +44,9 @@ GAS: Final[dict[Kind, int]] = {
 }
 """What a call of each kind is promised inside a bundle: above the most that it can need."""
 
+GAS_OF_CONTRACTS: Final = 280_000
+"""More, if a contract is asked for the signature: it may use 250,000, of which each call on the way keeps a 64th."""
+
 
 async def queue(
     sql: Connection, kind: Kind, *, target: bytes, data: bytes, sequence: bytes | None, signer: bytes | None = None

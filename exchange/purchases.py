@@ -16,6 +16,7 @@ import psycopg
 import structlog
 from psycopg.rows import DictRow
 
+from contracts import crash
 from contracts.signatures import signer
 from exchange import idempotency, points, purchase, shortfalls
 from exchange.database import Connection, one
@@ -112,6 +113,7 @@ async def _attempt(
             row = await insert(facts)
     except psycopg.errors.UniqueViolation:
         return None
+    crash.point("gateway: purchase stored, not answered")
     gateway.metrics.purchases.inc()
     return row
 
@@ -120,6 +122,7 @@ async def _insert(
     gateway: Gateway, merchant: Merchant, sql: Connection, facts: Facts, *, key: str, fingerprint: bytes
 ) -> dict[str, Any]:
     row = purchase.accept(facts, promise(gateway, merchant))
+    crash.point("gateway: purchase signed, not stored")
     await sql.execute(_INSERT, (str(merchant.id), key, fingerprint, row["id"], *purchase.values(row)))
     return row
 

@@ -20,6 +20,7 @@ Scope = Literal[
     "customers:read",
     "customers:write",  # enrol
     "customers:act",  # send, redeem, swap and give for card customers
+    "customers:unlock",  # one-time codes for card customers, and unlocking their PINs
     "programme:read",
     "programme:write",  # quotes and partners: what the points are worth, hence the margin
     "keys:read",
@@ -37,8 +38,8 @@ SCOPES: Final[dict[Role, frozenset[Scope]]] = {
     "merchant": frozenset(
         (
             "purchases:read", "purchases:write", "refunds:write", "holds:write", "customers:read", "customers:write",
-            "customers:act", "programme:read", "programme:write", "keys:read", "keys:write", "openings:write",
-            "margin:withdraw", "webhooks:read", "webhooks:write",
+            "customers:act", "customers:unlock", "programme:read", "programme:write", "keys:read", "keys:write",
+            "openings:write", "margin:withdraw", "webhooks:read", "webhooks:write",
         )
     ),
     "operator": frozenset(

@@ -22,6 +22,7 @@ from exchange.errors import (
     MethodNotAllowed,
     NotFound,
     RequestTooLarge,
+    SignInNeeded,
     TooManyRequests,
     Unauthenticated,
 )
@@ -48,6 +49,8 @@ def respond(error: ExchangeError, headers: Mapping[str, str] | None = None) -> R
         sent["Retry-After"] = str(error.retry_after)
     if isinstance(error, Unauthenticated):
         sent["WWW-Authenticate"] = "Bearer"
+    if isinstance(error, SignInNeeded):
+        sent["WWW-Authenticate"] = "Cookie"
     body = msgspec.json.encode(error.problem())
     return Response(body, status_code=error.status, media_type=MEDIA_TYPE, headers=sent)
 
@@ -56,7 +59,7 @@ def documented(*errors: type[ExchangeError]) -> dict[int | str, dict[str, Any]]:
     """`responses` of a route: by status, one example for each problem. Every route can be called in a wrong form, with
     too large a body and too often, and can lose its database."""
     responses: dict[int | str, dict[str, Any]] = {}
-    always = (InvalidRequest, RequestTooLarge, TooManyRequests, DatabaseUnavailable)
+    always: tuple[type[ExchangeError], ...] = (InvalidRequest, RequestTooLarge, TooManyRequests, DatabaseUnavailable)
     for error in dict.fromkeys((*errors, *always)):
         entry = responses.setdefault(error.status, {"description": "", "content": {MEDIA_TYPE: {"examples": {}}}})
         entry["model"] = Problem

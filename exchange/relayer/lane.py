@@ -17,12 +17,12 @@ from functools import partial
 from psycopg import AsyncConnection
 from structlog.typing import FilteringBoundLogger
 
-from contracts import fees
+from contracts import crash, fees
 from contracts.bindings import FAILED_TOPIC, Failed, describe_error
 from contracts.errors import AlreadyKnown, ChainError, InsufficientFunds, NonceTooLow, Reverted, Unavailable
 from contracts.rpc import Rpc, from_hex, from_quantity
 from contracts.transactions import outbid
-from exchange.relayer import node, store
+from exchange.relayer import node, nonces, store
 from exchange.relayer.metrics import Metrics
 from exchange.relayer.node import Head, Receipt
 from exchange.relayer.outcome import Fate, is_hopeless, verdict
@@ -32,7 +32,6 @@ from exchange.relayer.store import Failure, Inclusion, Pending, PlacedCall
 from exchange.tables import JUDGED_KINDS
 
 RESEND_AFTER = 2  # blocks
-STRANGE_AFTER = 10  # heads without a receipt, though the nonce is used
 NO_FUNDS = "insufficient funds for gas"
 
 
@@ -53,6 +52,8 @@ class Memory:
     sent: dict[bytes, int] = field(default_factory=dict)  # attempt -> block when last handed over
     code: set[bytes] = field(default_factory=set)  # targets known to be contracts
     strange: dict[int, int] = field(default_factory=dict)  # transaction -> heads without a receipt
+    searched: dict[int, int] = field(default_factory=dict)  # strange transaction -> first final block not searched
+    gaps: dict[int, int] = field(default_factory=dict)  # nonce that nothing has -> heads that wait for it
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +78,7 @@ async def step(context: Context) -> None:
     context.metrics.funds.labels(context.signer.address.hex()).set(head.funds / 10**18)
     if fresh:
         await confirm(context, head)
+        await nonces.fill_gaps(context, head)
         await outbid_lowest(context, head)
     placed = await assign(context, head)
     if fresh or placed:
@@ -94,7 +96,7 @@ async def confirm(context: Context, head: Head) -> None:
     if found:
         await _store_receipts(context, found)
     context.metrics.in_flight.labels(context.signer.address.hex()).set(len(pending) - len(found))
-    await _watch_strange(context, {p.id: p.nonce for p in mined}, {p.id for p, _ in found})
+    await nonces.watch(context, head, mined, {p.id for p, _ in found})
 
 
 async def _check_included(context: Context, head: Head) -> None:
@@ -105,23 +107,14 @@ async def _check_included(context: Context, head: Head) -> None:
     left = [i.id for i in included if hashes[i.block] != i.block_hash]
     if left:
         context.log.warning("blocks left the chain", transactions=len(left), head=head.number)
+        crash.point("lane: left the chain, not recorded")
         await store.mark_left(context.connection, left, block=head.number)
         context.memory.sent.clear()
         context.memory.code.clear()
     final = [i.id for i in included if i.block <= head.finalized and hashes[i.block] == i.block_hash]
     if final:
+        crash.point("lane: final, not recorded")
         await store.mark_final(context.connection, final)
-
-
-async def _watch_strange(context: Context, mined: dict[int, int], found: set[int]) -> None:
-    """A nonce that is used, though nothing of ours has a receipt: the key is used elsewhere. That is for people."""
-    strange = {id_: context.memory.strange.get(id_, 0) + 1 for id_ in mined if id_ not in found}
-    context.memory.strange = strange
-    for id_, heads in strange.items():
-        if heads == STRANGE_AFTER:
-            reason = f"nonce {mined[id_]} was used by a transaction that is not ours"
-            await store.pause(context.connection, context.signer.address, reason)
-            context.log.error("paused", reason=reason)
 
 
 async def _store_receipts(context: Context, found: Sequence[tuple[Pending, Receipt]]) -> None:
@@ -143,6 +136,7 @@ async def _store_receipts(context: Context, found: Sequence[tuple[Pending, Recei
             context.metrics.failures.labels(fate.value, reason.partition("(")[0]).inc()
     if failures or requeues:
         context.memory.code.clear()  # a target may have vanished
+    crash.point("lane: included, not recorded")
     delays = await store.mark_included(context.connection, inclusions, failures=failures, requeues=requeues)
     for delay in delays:
         context.metrics.inclusion.observe(delay)
@@ -191,7 +185,9 @@ async def outbid_lowest(context: Context, head: Head) -> None:
         context.log.warning("stuck at the fee cap", nonce=lowest.nonce, max_fee=newest.fees.max_fee)
         return
     raw, hash_ = outbid(newest.raw, key=context.signer.key, fees=offer)
+    crash.point("lane: replacement signed, not stored")
     await store.add_attempt(context.connection, lowest.id, hash_=hash_, raw=raw, fees=offer)
+    crash.point("lane: replacement stored, not sent")
     context.log.info("outbid", nonce=lowest.nonce, max_fee=offer.max_fee)
 
 
@@ -241,6 +237,7 @@ async def _ready(context: Context, calls: Sequence[Queued]) -> list[Queued]:
         elif error is not None:
             held.add(call.id)
     if refusals:
+        crash.point("lane: refused, not recorded")
         await store.refuse(context.connection, list(refusals.items()))
         context.log.info("refused", calls=refusals)
     if held:
@@ -279,11 +276,14 @@ async def send(context: Context, head: Head) -> None:
     memory, signer = context.memory, context.signer.address
     pending = await store.pending(context.connection, signer)
     due = [p.attempts[-1] for p in pending if p.nonce >= head.nonce and _is_due(p, head, memory)]
+    if any(a.sent_block is None for a in due):
+        crash.point("lane: signed, not sent")
     outcomes = await node.broadcast(context.rpc, [a.raw for a in due])
     memory.sent = {a.hash: memory.sent[a.hash] for p in pending for a in p.attempts if a.hash in memory.sent}
     memory.sent |= {a.hash: head.number for a, o in zip(due, outcomes, strict=True) if not isinstance(o, Unavailable)}
     unsent = [a.hash for a in due if a.sent_block is None]
     if unsent:
+        crash.point("lane: sent, not recorded")
         await store.mark_sent(context.connection, unsent, block=head.number)
     await _heed(context, outcomes)
 

@@ -18,6 +18,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.conftest import free_port
 from tests.gateway.conftest import OPERATOR, Client, sale
 from tests.gateway.serving import serving
 
@@ -65,7 +66,7 @@ async def test_whatever_is_sent_to_the_described_api_is_answered_as_described(
     key = (await keys(client))[role]
     limits = {f"POINTS_{name}_RATE": "0" for name in ("KEY", "ADDRESS", "FAILURE")}
     (tmp_path / "openapi.json").write_text((await client.http.get("/openapi.json")).text)
-    with serving(client.settings, **limits) as url:
+    with serving(client.settings, port=free_port(), **limits) as url:
         command = [
             str(Path(sys.executable).with_name("schemathesis")), "run", str(tmp_path / "openapi.json"), "--url", url,
             "--checks", ",".join(CHECKS), "--exclude-path", STREAM, "--seed", str(SEED), "--phases", PHASES,

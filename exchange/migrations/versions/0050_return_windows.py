@@ -12,7 +12,7 @@ from typing import Final
 from alembic import op
 
 revision = "0050"
-down_revision = "0022"
+down_revision = "0045"
 branch_labels = None
 depends_on = None
 
