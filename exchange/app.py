@@ -26,6 +26,7 @@ from exchange.api import (
     pins,
     problems,
     purchases,
+    recoveries,
     refunds,
     signin,
     statements,
@@ -81,7 +82,7 @@ def create_app(settings: Settings, *, clock: Callable[[], float] = time.time) ->
         purchases.router, refunds.router, openings.router, custody.router, pins.router, pins.rules, customers.router,
         customers.holders, intents.router, intents.quotes, merchants.router, merchants.programmes, keys.router,
         keys.own, charities.router, charities.campaigns, holds.router, webhooks.router, statements.router,
-        expiry.router, margin.router, signin.ups, signin.router, me.router, health.router,
+        expiry.router, margin.router, recoveries.router, signin.ups, signin.router, me.router, health.router,
     ):  # fmt: skip
         app.include_router(router)
     problems.install(app, metrics)

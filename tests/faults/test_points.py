@@ -23,7 +23,7 @@ from tests.faults.oracle import require_exactly_once
 from tests.faults.processes import Postgres
 from tests.faults.world import LANES, World, living
 
-DEADLINE = 90.0
+DEADLINE = 240.0
 WEEK = 7 * 86_400
 
 PROGRAMS = {

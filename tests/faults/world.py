@@ -41,8 +41,8 @@ LANES = (
     bytes.fromhex("5de4111afa1a4b94908f83103eb1f1706367c2e68ca870fc3fb9a804cdab365a"),
 )
 CUSTOMERS = 40
-CLIENT_SECONDS = 8.0
-PATIENCE = 60.0
+CLIENT_SECONDS = 20.0
+PATIENCE = 300.0
 
 
 class Refused(AssertionError):

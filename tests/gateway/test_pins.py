@@ -78,6 +78,8 @@ async def test_a_card_alone_spends_less_than_the_merchants_limit_and_no_more(til
         answer = await till.client.http.put(path, json={"pin_from": limit}, headers=till.shop.auth)
         assert answer.status_code == 200, answer.text
         assert (await till.spend(None, amount)).status_code == status
+        shown = (await till.client.http.get(path, headers=till.shop.auth)).json()
+        assert shown == answer.json()
 
 
 @pytest.mark.asyncio
