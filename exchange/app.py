@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI
 
 from contracts import deployment
+from contracts.rpc import Rpc
 from exchange.api import (
     charities,
     custody,
@@ -19,20 +20,25 @@ from exchange.api import (
     intents,
     keys,
     margin,
+    me,
     merchants,
     openings,
+    pins,
     problems,
     purchases,
+    recoveries,
     refunds,
+    signin,
     statements,
     webhooks,
 )
 from exchange.api.bounds import Bounded
 from exchange.database import connect, refuse_unsafe_login
 from exchange.gateway import Gateway
+from exchange.hashing import Hashing
 from exchange.limits import make_limits
 from exchange.metrics import Measured, Metrics
-from exchange.settings import Settings
+from exchange.settings import Settings, refuse_unsafe_origin
 from exchange.streams import Streams
 
 DESCRIPTION = """
@@ -49,8 +55,9 @@ def create_app(settings: Settings, *, clock: Callable[[], float] = time.time) ->
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        refuse_unsafe_origin(settings)
         await refuse_unsafe_login(settings)
-        database = connect(settings)
+        database, rpc = connect(settings), Rpc(settings.rpc_url, timeout=settings.rpc_timeout)
         app.state.gateway = Gateway(
             settings=settings,
             database=database,
@@ -59,20 +66,23 @@ def create_app(settings: Settings, *, clock: Callable[[], float] = time.time) ->
             limits=make_limits(settings),
             clock=clock,
             streams=Streams(),
+            rpc=rpc,
+            hashing=Hashing(),
         )
         await database.open()
         try:
-            yield
+            async with rpc:
+                yield
         finally:
             await database.close()
 
     app = FastAPI(title="points-exchange", version="1", description=DESCRIPTION, lifespan=lifespan)
     # The bulk route of custodial acts comes before the routes of one customer, which would take "intents" for an id.
     for router in (
-        purchases.router, refunds.router, openings.router, custody.router, customers.router, customers.holders,
-        intents.router, intents.quotes, merchants.router, merchants.programmes, keys.router, keys.own,
-        charities.router, charities.campaigns, holds.router, webhooks.router, statements.router, expiry.router,
-        margin.router, health.router,
+        purchases.router, refunds.router, openings.router, custody.router, pins.router, pins.rules, customers.router,
+        customers.holders, intents.router, intents.quotes, merchants.router, merchants.programmes, keys.router,
+        keys.own, charities.router, charities.campaigns, holds.router, webhooks.router, statements.router,
+        expiry.router, margin.router, recoveries.router, signin.ups, signin.router, me.router, health.router,
     ):  # fmt: skip
         app.include_router(router)
     problems.install(app, metrics)

@@ -15,7 +15,7 @@ from uuid import UUID
 
 from eth_hash.backends.pysha3 import keccak256 as keccak
 
-from exchange import idempotency, intents, points
+from exchange import idempotency, intents, pins, points
 from exchange.customers import Customer, members
 from exchange.database import Connection, rows
 from exchange.errors import (
@@ -43,6 +43,7 @@ class Wish:
     customer: UUID | None
     member: str | None
     amount: str
+    pin: str | None = None
     to: str | None = None
     to_customer: UUID | None = None
     to_member: str | None = None
@@ -60,6 +61,26 @@ class Names:
     customers: dict[str | UUID, Customer]
     programmes: dict[str, bytes]
     charities: dict[str, bytes]
+
+
+async def admitted(
+    gateway: Gateway,
+    merchant: Merchant,
+    wishes: Sequence[Wish | ExchangeError],
+    *,
+    key: str | None,
+    fingerprint: bytes,
+) -> list[Wish | ExchangeError]:
+    """The wishes, those without the right PIN as their refusals. A key that was used asks for no PIN again: its answer
+    is the first one. Before the caller's transaction, for tries count even if it fails."""
+    if key is not None:
+        async with gateway.database.reading(merchant.id) as sql:
+            if await idempotency.find(sql, scope=str(merchant.id), key=key, fingerprint=fingerprint) is not None:
+                return list(wishes)
+    wanted = [each for each in wishes if isinstance(each, Wish)]
+    spends = [pins.Spend(each.customer, each.member, each.amount, each.pin) for each in wanted]
+    refusals = iter(await pins.admit(gateway, merchant, spends))
+    return [(next(refusals) or each) if isinstance(each, Wish) else each for each in wishes]
 
 
 async def accept(

@@ -34,6 +34,7 @@ class Enrolment:
     member: str
     wallet: bytes | None = None
     customer: UUID | None = None
+    pin: str | None = None  # hashed; of a new custodial customer
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,13 +114,16 @@ async def _linked(sql: Connection, wanted: Sequence[Enrolment]) -> dict[bytes | 
 def _new_custodians(gateway: Gateway, items: Sequence[Enrolment]) -> dict[str, dict[str, Any]]:
     """Fresh keys, sealed, by member reference."""
     made = {}
-    for member in {item.member for item in items if item.wallet is None and item.customer is None}:
-        id, key = uuid7(), signatures.new_key()
+    for item in items:
+        if item.wallet is not None or item.customer is not None or item.member in made:
+            continue
+        id, key, member = uuid7(), signatures.new_key(), item.member
         made[member] = {
             "id": id,
             "holder": signatures.address_of(key),
             "custody": "custodial",
             "key": vault.seal(gateway.master, key, purpose=f"customer:{id}"),
+            "pin": item.pin,
         }
     return made
 
@@ -164,6 +168,10 @@ async def _store(sql: Connection, merchant: Merchant, fresh: dict[str, dict[str,
             await cursor.executemany(
                 "insert into exchange.member (merchant_id, reference, customer_id) values (%s, %s, %s)",
                 [(merchant.id, member, row["id"]) for member, row in fresh.items()],
+            )
+        if pins := [(merchant.id, row["id"], row["pin"]) for row in custodial if row["pin"] is not None]:
+            await cursor.executemany(
+                "insert into exchange.pin (merchant_id, customer_id, digest, set_at) values (%s, %s, %s, now())", pins
             )
 
 

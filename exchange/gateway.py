@@ -7,7 +7,9 @@ from dataclasses import dataclass
 
 from contracts.deployment import Deployment
 from contracts.eip712 import domain_separator
+from contracts.rpc import Rpc
 from exchange.database import Database
+from exchange.hashing import Hashing
 from exchange.limits import Limits
 from exchange.metrics import Metrics
 from exchange.settings import Settings
@@ -25,6 +27,8 @@ class Gateway:
     limits: Limits
     clock: Callable[[], float]
     streams: Streams
+    rpc: Rpc
+    hashing: Hashing
 
     def now(self) -> int:
         return int(self.clock())

@@ -41,6 +41,7 @@ class Application:
     limits: Limits
     owner: bytes | None
     partners: tuple[str, ...]
+    pin_from: int | None  # base units from which a card's PIN is asked for; None is never
 
 
 def check(application: Application) -> None:
@@ -110,12 +111,12 @@ async def _store(gateway: Gateway, sql: Connection, application: Application, id
     try:
         await sql.execute(
             "insert into exchange.merchant (id, slug, name, symbol, currency, minor_digits, programme, owner,"
-            " owner_key, issuer, issuer_key, entry_cap, supply_cap, call_id)"
-            " values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
+            " owner_key, issuer, issuer_key, entry_cap, supply_cap, call_id, pin_from)"
+            " values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
             (
                 id, merchant.slug, merchant.name, merchant.symbol, merchant.currency, merchant.minor_digits, address,
                 merchant.owner, merchant.owner_key, issuer, merchant.issuer_key, merchant.entry_cap,
-                merchant.supply_cap, call_id,
+                merchant.supply_cap, call_id, application.pin_from,
             ),
         )  # fmt: skip
     except psycopg.errors.UniqueViolation as error:

@@ -73,6 +73,8 @@ merchant = Table(
     Column("supply_cap", Amount, server_default="100000000000000", nullable=False),
     Column("call_id", BigInteger, ForeignKey("exchange.call.id")),  # that creates the programme
     _now("created_at"),
+    # Base units from which a card customer's PIN is asked for; null: never.
+    Column("pin_from", Amount, CheckConstraint("pin_from >= 0")),
 )
 
 api_key = Table(
@@ -112,7 +114,7 @@ customer = Table(
     metadata,
     Column("id", Uuid, primary_key=True),
     _address("holder", nullable=False, unique=True),
-    Column("custody", Text, CheckConstraint("custody in ('wallet', 'custodial')"), nullable=False),
+    Column("custody", Text, CheckConstraint("custody in ('wallet', 'custodial', 'passkey')"), nullable=False),
     Column("key", LargeBinary),  # sealed
     _now("created_at"),
     CheckConstraint("(custody = 'custodial') = (key is not null)", name="customer_custody"),
@@ -295,7 +297,7 @@ shortfall_cursor = Table(
 
 INTENT_KINDS = ("send", "redeem", "swap", "give")
 
-JUDGED_KINDS = (*INTENT_KINDS, "clawback", "complete")
+JUDGED_KINDS = (*INTENT_KINDS, "clawback", "complete", "recover", "finish")
 """Calls that a simulation judges before they get a nonce, and that are tried again if they fail in their block."""
 
 intent = Table(
@@ -424,6 +426,89 @@ withdrawal = Table(
     Index("withdrawal_open", "merchant_id", "id", postgresql_where=text("not closed")),
 )
 
+challenge = Table(
+    "challenge",
+    metadata,
+    # What somebody who signs in must sign. Taking it deletes it: it is good for one try.
+    Column("digest", LargeBinary, CheckConstraint("octet_length(digest) = 32"), primary_key=True),  # SHA-256
+    Column("purpose", Text, CheckConstraint("purpose in ('sign-in', 'sign-up', 'wallet', 'attach')"), nullable=False),
+    Column("customer_id", Uuid),
+    Column("expires_at", DateTime(timezone=True), nullable=False),
+    CheckConstraint("(purpose = 'attach') = (customer_id is not null)", name="challenge_customer"),
+    Index("challenge_expiry", "expires_at"),
+)
+
+credential = Table(
+    "credential",
+    metadata,
+    # A passkey: its public key, and how often it says that it has signed.
+    Column("id", LargeBinary, CheckConstraint("octet_length(id) between 1 and 1023"), primary_key=True),
+    Column("customer_id", Uuid, ForeignKey("exchange.customer.id"), nullable=False),
+    Column("x", LargeBinary, CheckConstraint("octet_length(x) = 32"), nullable=False),
+    Column("y", LargeBinary, CheckConstraint("octet_length(y) = 32"), nullable=False),
+    Column("signatures", BigInteger, CheckConstraint("signatures >= 0"), nullable=False),
+    _now("created_at"),
+    Column("used_at", DateTime(timezone=True)),
+    Index("credential_customer", "customer_id"),
+)
+
+session = Table(
+    "session",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("customer_id", Uuid, ForeignKey("exchange.customer.id"), nullable=False),
+    Column("method", Text, CheckConstraint("method in ('passkey', 'wallet')"), nullable=False),
+    Column("agent", Text),  # what its browser calls itself, until it ends
+    _now("signed_in_at"),
+    _now("seen_at"),
+    Column("expires_at", DateTime(timezone=True), nullable=False),
+    Column("ended_at", DateTime(timezone=True)),
+    Column("ended", Text, CheckConstraint("ended in ('signed-out', 'signed-in-again', 'revoked', 'stolen')")),
+    CheckConstraint("(ended_at is null) = (ended is null)", name="session_end"),
+    CheckConstraint("ended is null or agent is null", name="session_agent"),
+    Index("session_customer", "customer_id"),
+    Index("session_expiry", "expires_at"),
+)
+
+session_token = Table(
+    "session_token",
+    metadata,
+    # Every token that a session ever had; one that was replaced and comes again ends the session.
+    Column("digest", LargeBinary, CheckConstraint("octet_length(digest) = 32"), primary_key=True),  # SHA-256
+    Column("session_id", Uuid, ForeignKey("exchange.session.id", ondelete="CASCADE"), nullable=False),
+    _now("issued_at"),
+    Column("used_at", DateTime(timezone=True)),
+    Column("replaced_at", DateTime(timezone=True)),
+    Index("session_token_session", "session_id", "issued_at"),
+)
+
+access_code = Table(
+    "access_code",
+    metadata,
+    # Once only, from a merchant to its card customer: to set a PIN, or to attach a passkey.
+    Column("merchant_id", Uuid, ForeignKey("exchange.merchant.id"), primary_key=True),
+    Column("customer_id", Uuid, ForeignKey("exchange.customer.id"), primary_key=True),
+    Column("purpose", Text, CheckConstraint("purpose in ('pin', 'passkey')"), primary_key=True),
+    # HMAC-SHA-256 under the pepper.
+    Column("digest", LargeBinary, CheckConstraint("octet_length(digest) = 32"), nullable=False, unique=True),
+    Column("expires_at", DateTime(timezone=True), nullable=False),
+    Column("used_at", DateTime(timezone=True)),
+)
+
+pin = Table(
+    "pin",
+    metadata,
+    # Of a merchant's card customer, for that merchant's points. A row without a digest counts tries all the same, so
+    # that nobody learns whether there is a PIN.
+    Column("merchant_id", Uuid, ForeignKey("exchange.merchant.id"), primary_key=True),
+    Column("customer_id", Uuid, ForeignKey("exchange.customer.id"), primary_key=True),
+    Column("digest", Text),  # Argon2id, of the PIN's HMAC under the pepper
+    Column("tries", Integer, CheckConstraint("tries >= 0"), server_default="0", nullable=False),  # since the last right
+    Column("next_at", DateTime(timezone=True)),  # no try before
+    Column("set_at", DateTime(timezone=True)),
+    CheckConstraint("(digest is null) = (set_at is null)", name="pin_set"),
+)
+
 charity = Table(
     "charity",
     metadata,
@@ -501,7 +586,8 @@ call = Table(
     "call",
     metadata,
     Column("id", BigInteger, Identity(), primary_key=True),
-    # mint, clawback; send, redeem, swap, give; create, quote, partner, withdraw, complete; deposit, charity, campaign
+    # mint, clawback; send, redeem, swap, give; create, quote, partner, withdraw, complete, recover, finish; deposit,
+    # charity, campaign
     Column("kind", Text, nullable=False),
     Column("state", Text, nullable=False, server_default="queued"),
     _address("target", nullable=False),
@@ -525,5 +611,6 @@ call = Table(
     ),
     Index("call_queue", "id", postgresql_where=text("state = 'queued'")),
     Index("call_owner", "sequence", postgresql_where=text("kind in ('quote', 'partner', 'withdraw')")),
+    Index("call_recovery", "sequence", postgresql_where=text("kind = 'recover'")),
     Index("call_transaction", "transaction_id", postgresql_where=text("transaction_id is not null")),
 )

@@ -10,13 +10,14 @@ from fastapi import APIRouter, Header, Query
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from exchange import customers, errors, expiry, feed, history, shortfalls
+from exchange import customers, errors, expiry, feed, history, pins, shortfalls
 from exchange.api.access import InGateway, merchant_with, public, requires
-from exchange.api.forms import Address, AsOf, Form, Reference
+from exchange.api.forms import Address, AsOf, Form, Pin, Reference
 from exchange.api.problems import Problem, documented
 from exchange.auth import Caller
 from exchange.customers import Enrolment
-from exchange.errors import ExchangeError
+from exchange.errors import ExchangeError, InvalidRequest
+from exchange.gateway import Gateway
 from exchange.hexes import address
 from exchange.merchant import Merchant
 
@@ -36,16 +37,21 @@ class CustomerIn(Form):
     wallet: Address | None = None
     custodial: Literal[True] | None = None
     customer: UUID | None = None
+    pin: Pin | None = Field(default=None, description="For a new custodial customer, who chooses it at the till.")
 
     @model_validator(mode="after")
     def _one_way(self) -> CustomerIn:
         if sum(each is not None for each in (self.wallet, self.custodial, self.customer)) != 1:
             raise ValueError("exactly one of wallet, custodial and customer is needed")
+        if self.pin is not None and self.custodial is None:
+            raise ValueError("a PIN is for a custodial customer")
         return self
 
-    def enrolment(self) -> Enrolment:
+    async def enrolment(self, gateway: Gateway, merchant: Merchant) -> Enrolment:
+        """Raises `InvalidAddress`, `PinTooEasy`."""
         wallet = None if self.wallet is None else address(self.wallet, name="wallet")
-        return Enrolment(self.member, wallet, self.customer)
+        pin = None if self.pin is None else await pins.hashed(gateway, merchant, self.pin)
+        return Enrolment(self.member, wallet, self.customer, pin)
 
 
 class CustomersIn(Form):
@@ -56,7 +62,7 @@ class CustomerOut(BaseModel):
     id: UUID
     member: str | None
     holder: str = Field(description="The address that holds the points.")
-    custody: Literal["wallet", "custodial"]
+    custody: Literal["wallet", "custodial", "passkey"]
 
 
 class EnrolledItem(BaseModel):
@@ -135,20 +141,26 @@ _READ = (errors.CustomerNotFound, errors.Unauthenticated, errors.MirrorUnavailab
 
 Before = Annotated[str | None, Query(description="`next` of the page before.", max_length=40)]
 Limit = Annotated[int, Query(ge=1, le=200)]
+LastEvent = Annotated[
+    str | None, Header(alias="Last-Event-ID", description="Of the last event seen: what followed it comes first.")
+]
 
 
 @router.post(
     "",
     status_code=201,
     response_model=CustomerOut,
-    responses=documented(*_AUTH, errors.CustomerNotFound, errors.MemberConflict, errors.InvalidAddress),
+    responses=documented(
+        *_AUTH, errors.CustomerNotFound, errors.MemberConflict, errors.InvalidAddress, errors.PinTooEasy
+    ),
     summary="Enrol a customer",
 )
 async def enrol(gateway: InGateway, merchant: Enrolling, body: CustomerIn) -> dict[str, Any]:
-    """Idempotent on your member number: enrolling the same member in the same way again gives the same answer. A
-    wallet that another merchant enrolled before is the same customer."""
+    """Idempotent on your member number: enrolling the same member in the same way again gives the same answer, and
+    changes no PIN. A wallet that another merchant enrolled before is the same customer."""
+    enrolment = await body.enrolment(gateway, merchant)
     async with gateway.database.transaction(merchant.id) as sql:
-        [result] = await customers.enrol(gateway, sql, merchant, [body.enrolment()])
+        [result] = await customers.enrol(gateway, sql, merchant, [enrolment])
         if isinstance(result, ExchangeError):
             raise result
     return result
@@ -157,10 +169,12 @@ async def enrol(gateway: InGateway, merchant: Enrolling, body: CustomerIn) -> di
 @router.post("/bulk", response_model=EnrolledOut, responses=documented(*_AUTH), summary="Enrol up to 1,000 customers")
 async def enrol_many(gateway: InGateway, merchant: Enrolling, body: CustomersIn) -> dict[str, Any]:
     """Each is judged alone; one that is refused harms no other. Idempotent like the single form."""
+    if sum(each.pin is not None for each in body.customers) > pins.AT_ONCE:
+        raise InvalidRequest(f"A request brings at most {pins.AT_ONCE} PINs.", field="customers")
     items: list[Enrolment | ExchangeError] = []
     for each in body.customers:
         try:
-            items.append(each.enrolment())
+            items.append(await each.enrolment(gateway, merchant))
         except ExchangeError as error:
             items.append(error)
     async with gateway.database.transaction(merchant.id) as sql:
@@ -229,20 +243,18 @@ async def holder_balances(gateway: InGateway, holder: str) -> dict[str, Any]:
     responses=documented(*_PUBLIC, errors.InvalidRequest, errors.TooManyStreams),
     summary="An address's history as it happens",
 )
-async def holder_events(
-    gateway: InGateway,
-    holder: str,
-    last: Annotated[
-        str | None, Header(alias="Last-Event-ID", description="Of the last event seen: what followed it comes first.")
-    ] = None,
-) -> StreamingResponse:
+async def holder_events(gateway: InGateway, holder: str, last: LastEvent = None) -> StreamingResponse:
     """Server-sent events, public chain data: `ready` with where the stream begins (load the history after it, and
     nothing is missed), then an `entry` for each change of a balance as in the history. `rollback` says that blocks left
     the chain: forget what is above its `after_block`, for what is there instead follows. A comment comes every fifteen
     seconds; a stream ends after an hour, and is resumed with `Last-Event-ID`."""
-    account, after = address(holder, name="holder"), None if last is None else feed.position(last)
-    found = feed.events(gateway, account, after=after)
-    first = await anext(found)  # whatever refuses, refuses before the answer begins
+    return await streamed(gateway, address(holder, name="holder"), last)
+
+
+async def streamed(gateway: Gateway, holder: bytes, last: str | None) -> StreamingResponse:
+    """A holder's events after the event `last`. Whatever refuses, refuses before the answer begins."""
+    found = feed.events(gateway, holder, after=None if last is None else feed.position(last))
+    first = await anext(found)
 
     async def stream() -> AsyncIterator[bytes]:
         yield first

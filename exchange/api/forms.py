@@ -20,6 +20,7 @@ Address = Annotated[
     ),
 ]
 Hex = Annotated[str, StringConstraints(strict=True, max_length=400, pattern=r"^0x([0-9a-fA-F]{2})*$")]
+Signature = Annotated[str, StringConstraints(strict=True, max_length=4_098, pattern=r"^0x([0-9a-fA-F]{2})*$")]
 Slug = Annotated[
     str,
     StringConstraints(strict=True, pattern=r"^[a-z0-9](?:[a-z0-9-]{0,46}[a-z0-9])?$"),
@@ -39,6 +40,13 @@ ProgrammeName = Annotated[
 ]
 Seconds = Annotated[int, Field(strict=True, ge=0, lt=2**40, description="Unix seconds.")]
 Nonce = Annotated[int, Field(strict=True, ge=0, lt=2**40)]
+
+
+Pin = Annotated[
+    str,
+    StringConstraints(strict=True, pattern=r"^[0-9]{4,12}$"),
+    Field(description="A card's PIN, as the customer typed it; 4 to 12 digits. It is kept nowhere."),
+]
 
 
 class Form(BaseModel):

@@ -33,6 +33,12 @@ LARGEST_ENTRY = 10**15
 """Base units: what a purchase can store with room to spare."""
 
 
+PinFrom = Annotated[
+    Decimal | Literal["never"],
+    Field(description='Points from which a card customer\'s PIN is asked for: "0" is always, or "never".'),
+]
+
+
 class QuoteIn(Form):
     """What the programme pays (`bid`) and charges (`ask`) per point, in settlement tokens."""
 
@@ -110,6 +116,7 @@ class MerchantIn(Form):
     margin: Decimal = "0"
     limits: LimitsIn = LimitsIn()
     owner: Address | None = Field(default=None, description="An address of your own; else a key is kept for you.")
+    pin_from: PinFrom = "0"
     partners: list[Slug] = Field(default=[], max_length=100, description="Slugs to open the pair with, both ways.")
 
     def application(self, now: int) -> Application:
@@ -126,6 +133,7 @@ class MerchantIn(Form):
             limits=self.limits.limits(),
             owner=None if self.owner is None else address(self.owner, name="owner"),
             partners=tuple(dict.fromkeys(self.partners)),
+            pin_from=None if self.pin_from == "never" else points.points(self.pin_from, name="pin_from", zero=True),
         )
 
 

@@ -164,7 +164,7 @@ class World:
         slug = f"shop-{len(self.shops)}"
         body = {
             "slug": slug, "name": slug, "symbol": f"S{len(self.shops)}", "currency": "EUR", "margin": "1000.00",
-            "quote": {"bid": "0.0099", "ask": "0.0100"},
+            "quote": {"bid": "0.0099", "ask": "0.0100"}, "pin_from": "never",
         }  # fmt: skip
         made = await self.post("/v1/merchants", body, key=OPERATOR_API_KEY, once=slug)
         # The key is shown once, and whoever lost the answer to a kill has another one made.

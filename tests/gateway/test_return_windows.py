@@ -17,7 +17,7 @@ import pytest
 import pytest_asyncio
 
 from contracts import eip712, signatures
-from exchange.relayer.batching import _DUE, _WAITING, batch_everyone
+from exchange.relayer.batching import _DUE, _PLACE, batch_everyone
 from exchange.relayer.run import ROLE
 from exchange.relayer.store import backlog
 from exchange.settings import Settings
@@ -242,24 +242,40 @@ async def test_refunds_against_batching_mint_what_they_left_and_no_more(client: 
     assert seen == {"before": 200, "after": 200}, "refunds came before and after their batch"
 
 
-async def test_a_refund_between_reading_and_placing_undoes_the_batch(client: Client, clock: Clock) -> None:
+async def refunded_while_placed(client: Client, clock: Clock, *, cancelled: int) -> int:
+    """Batches three purchases of 1,000 while a refund of the second has its row. How many were batched."""
     shop = await client.shop()
     await client.customer(shop)
     for _ in range(3):
         await buy(client, shop, amount="10.00")
     async with await psycopg.AsyncConnection.connect(client.chain.url) as refunding:
         await refunding.execute(
-            "update exchange.purchase set cancelled = 300"
-            " where id = (select max(id::text)::uuid from exchange.purchase)"
+            "update exchange.purchase set cancelled = %s"
+            " where id = (select id from exchange.purchase order by id offset 1 limit 1)",
+            (cancelled,),
         )
         batching = asyncio.create_task(batch(client, clock.now))
         while not client.chain.run("select 1 from pg_stat_activity where wait_event_type = 'Lock'"):
             assert not batching.done(), "it waits for the refund"
             await asyncio.sleep(0.01)
-    assert await batching == 0
-    assert client.chain.run("select 1 from exchange.call where kind = 'mint'") == []
-    assert await batch(client, clock.now) == 3
+    return await batching
+
+
+async def test_what_a_refund_leaves_while_its_purchase_is_being_placed_is_minted(client: Client, clock: Clock) -> None:
+    assert await refunded_while_placed(client, clock, cancelled=300) == 3
     assert client.chain.run("select number, total::int from exchange.batch") == [{"number": 1, "total": 2700}]
+
+
+async def test_a_refund_of_all_while_its_purchase_is_being_placed_undoes_the_batch(
+    client: Client, clock: Clock
+) -> None:
+    assert await refunded_while_placed(client, clock, cancelled=1000) == 0
+    assert client.chain.run("select 1 from exchange.call where kind = 'mint'") == []
+    assert await batch(client, clock.now) == 2
+    assert client.chain.run("select number, total::int from exchange.batch") == [{"number": 1, "total": 2000}]
+    assert client.chain.run("select batch_index from exchange.purchase where batch_index is not null order by 1") == [
+        {"batch_index": 0}, {"batch_index": 1},
+    ]  # fmt: skip
 
 
 async def test_pending_points_cost_the_batcher_nothing(client: Client, clock: Clock) -> None:
@@ -281,7 +297,7 @@ async def test_pending_points_cost_the_batcher_nothing(client: Client, clock: Cl
             connection.execute(statistics.encode())
             explain = "explain (analyze, format text) "
             for query, arguments in (
-                (_WAITING, (UUID(shop.id), int(clock.now), 200)),
+                (_PLACE, {"merchant": UUID(shop.id), "first": 1, "size": 200, "most": 200, "now": int(clock.now)}),
                 (_DUE, {"now": int(clock.now), "others": 199}),
             ):
                 found = connection.execute((explain + query).encode(), arguments).fetchall()

@@ -37,7 +37,7 @@ async def test_a_stored_purchase_is_proved_in_the_root_that_the_issuer_signed(ri
     await rig.purchases(programme, 7, customers=await rig.customers(3))
     await rig.batch()
     rows = await rig.all(
-        "select id, reference, holder, amount_minor, coalesce(store, ''), extract(epoch from purchased_at)::bigint,"
+        "select reference, holder, amount_minor, coalesce(store, ''), extract(epoch from purchased_at)::bigint,"
         " points, salt from exchange.purchase order by batch_index"
     )
     purchases = [Purchase(*row) for row in rows]
