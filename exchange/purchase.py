@@ -1,7 +1,8 @@
 """A purchase: what a merchant reports, what makes it acceptable, and the signed promise that it gets back. Pure.
 
 A receipt is the issuer's EIP-712 signature over holder, points, a salted commitment to the facts of the sale, and the
-times of acceptance and of the latest minting. The answer to a report is a function of the stored row and of nothing
+times of acceptance and of the latest minting; receipts that are made together share signatures, and each is proved
+alone all the same (`contracts/receipt_tree.py`). The answer to a report is a function of the stored row and of nothing
 else, so the same row gives the same bytes for ever; how far the purchase has come is another question
 (`exchange/purchases.py`).
 """
@@ -10,7 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final, Literal
@@ -19,7 +20,7 @@ from uuid import UUID
 import msgspec
 from uuid_utils.compat import uuid7
 
-from contracts import eip712
+from contracts import eip712, receipt_tree
 from contracts.receipts import commitment
 from exchange import points
 from exchange.errors import AmountTooLarge, InvalidPurchaseTime, ReferenceConflict, WrongCurrency
@@ -30,8 +31,7 @@ CLOCK_TOLERANCE: Final = 300
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-@dataclass(frozen=True, slots=True)
-class Report:
+class Report(msgspec.Struct, frozen=True, gc=False):
     """As the merchant sent it. Exactly one of `customer` and `member` is set."""
 
     reference: str
@@ -48,8 +48,7 @@ class Report:
         return self.member if self.customer is None else self.customer  # type: ignore[return-value]
 
 
-@dataclass(frozen=True, slots=True)
-class Facts:
+class Facts(msgspec.Struct, frozen=True, gc=False):
     """A report that is acceptable, in our units."""
 
     reference: str
@@ -68,9 +67,9 @@ class Facts:
         balance the points are, and the day of the import is not."""
         facts: tuple[Any, ...]
         if self.kind == "opening":
-            facts = (self.kind, str(self.customer_id), self.points)
+            facts = (self.kind, self.customer_id, self.points)
         else:
-            facts = (str(self.customer_id), self.amount_minor, self.store, int(self.purchased_at.timestamp()))
+            facts = (self.customer_id, self.amount_minor, self.store, int(self.purchased_at.timestamp()))
         return hashlib.sha256(msgspec.json.encode(facts)).digest()
 
 
@@ -128,7 +127,14 @@ def judge(
 
 
 def accept(facts: Facts, promise: Promise) -> dict[str, Any]:
-    """The row of a purchase, with its signed receipt; `commitment` is no column, for it follows from the others."""
+    """The row of a purchase, with its signed receipt."""
+    row = draft(facts, promise)
+    sign([row], promise)
+    return row
+
+
+def draft(facts: Facts, promise: Promise) -> dict[str, Any]:
+    """The row of a purchase, but for the signature; `commitment` is no column, for it follows from the others."""
     row: dict[str, Any] = {
         "merchant_id": promise.merchant.id,
         "id": uuid7(),
@@ -147,16 +153,23 @@ def accept(facts: Facts, promise: Promise) -> dict[str, Any]:
         "mint_by": promise.now + promise.receipt_life,
     }
     row["commitment"] = commit(row, promise.merchant)
-    digest = eip712.receipt_digest(
-        promise.separator,
-        holder=facts.holder,
-        amount=facts.points,
-        purchase=row["commitment"],
-        accepted_at=row["accepted_at"],
-        mint_by=row["mint_by"],
-    )
-    row["signature"] = promise.sign(digest)
     return row
+
+
+def sign(rows: Sequence[dict[str, Any]], promise: Promise) -> None:
+    """Gives each of the rows its signature, by as few acts of signing as it takes."""
+    receipts = [
+        eip712.receipt_hash(
+            holder=row["holder"],
+            amount=row["points"],
+            purchase=row["commitment"],
+            accepted_at=row["accepted_at"],
+            mint_by=row["mint_by"],
+        )
+        for row in rows
+    ]
+    for row, signature in zip(rows, receipt_tree.sign(promise.sign, promise.separator, receipts), strict=True):
+        row["signature"] = signature
 
 
 def values(row: Mapping[str, Any]) -> list[Any]:

@@ -122,13 +122,14 @@ def _judge_all(items: Sequence[Item], known: Known, promise: Promise) -> tuple[l
             )
             row = stored.get(item.reference)
             if row is None:
-                row = stored[item.reference] = purchase.accept(facts, promise)
+                row = stored[item.reference] = purchase.draft(facts, promise)
                 fresh.append(row)
             else:
                 purchase.same(row, facts)
             results.append(row)
         except ExchangeError as error:
             results.append(error)
+    purchase.sign(fresh, promise)
     return results, fresh
 
 
