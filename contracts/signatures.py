@@ -3,7 +3,8 @@
 Scheme `0x00` is ECDSA over secp256k1 as `r ‖ vs` (EIP-2098, low `s` only), 65 bytes in all; `0x01` is a WebAuthn
 assertion by a passkey, whose holder is an address made of its P-256 key; `0x02` is whatever the signer's contract wants
 (ERC-1271). Scheme `0x03`, which no contract reads, is an issuer's ECDSA over a tree of receipts, with the proof of one
-(`contracts/receipt_tree.py`). The scheme is never inferred. Pure: keys come as arguments and are never kept, logged or put in an error.
+(`contracts/receipt_tree.py`). The scheme is never inferred. Pure: keys come as arguments and are never kept, logged or
+put in an error.
 """
 
 from __future__ import annotations

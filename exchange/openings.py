@@ -213,7 +213,7 @@ def _facts(item: Opening, amount: int, known: Known, now: datetime) -> Facts:
 
 def _answer(gateway: Gateway, merchant: Merchant, result: Any, known: Known, dry_run: bool) -> dict[str, Any]:
     if isinstance(result, ExchangeError):
-        return refusal(result)
+        return {**refusal(result), "enrolled": False, "purchase": None}
     if isinstance(result, Mapping):
         return _shown(gateway, merchant, "known", False, result)
     item, new = result
@@ -225,4 +225,4 @@ def _shown(
     gateway: Gateway, merchant: Merchant, status: str, enrolled: bool, row: Mapping[str, Any] | None
 ) -> dict[str, Any]:
     made = None if row is None else purchase.answer(row, merchant, gateway.deployment.chain_id)
-    return {"status": status, "enrolled": enrolled, "purchase": made}
+    return {"status": status, "enrolled": enrolled, "purchase": made, "problem": None}

@@ -85,15 +85,16 @@ class Promise:
     receipt_life: int
 
 
-COLUMNS: Final = (
-    "merchant_id", "id", "kind", "reference", "fingerprint", "customer_id", "holder", "amount_minor", "store",
-    "purchased_at",
-    "points", "rule_version", "salt", "accepted_at", "mint_by", "signature",
-)  # fmt: skip
-TYPES: Final = (
-    "uuid", "uuid", "text", "text", "bytea", "uuid", "bytea", "int8", "text", "timestamptz",
-    "int8", "int4", "bytea", "int8", "int8", "bytea",
-)  # fmt: skip
+COLUMNS: Final = {
+    "merchant_id": "uuid", "kind": "text", "rule_version": "int4", "accepted_at": "int8", "id": "uuid",
+    "reference": "text", "fingerprint": "bytea", "customer_id": "uuid", "holder": "bytea", "amount_minor": "int8",
+    "store": "text", "purchased_at": "timestamptz", "points": "int8", "salt": "bytea", "mint_by": "int8",
+    "signature": "bytea",
+}  # fmt: skip
+"""Of a row that is inserted, with their types in PostgreSQL."""
+
+SHARED: Final = ("merchant_id", "kind", "rule_version", "accepted_at")
+"""Columns that are the same in all rows of one request."""
 
 
 def judge(
@@ -103,7 +104,9 @@ def judge(
     if report.currency != merchant.currency:
         raise WrongCurrency(f"The purchase is in {report.currency}, the merchant trades in {merchant.currency}.")
     amount = points.parse(report.amount, digits=merchant.minor_digits, name="amount", largest=points.LARGEST_MINOR)
-    bought = report.purchased_at.astimezone(UTC).replace(microsecond=0)
+    bought = report.purchased_at.astimezone(UTC)
+    if bought.microsecond:
+        bought = bought.replace(microsecond=0)
     if bought < _EPOCH:
         raise InvalidPurchaseTime("The purchase lies before 1970.")
     if bought.timestamp() > now + CLOCK_TOLERANCE:
@@ -190,25 +193,25 @@ def commit(row: Mapping[str, Any], merchant: Merchant) -> bytes:
 
 
 def answer(row: Mapping[str, Any], merchant: Merchant, chain_id: int) -> dict[str, Any]:
-    """What a report is answered with, now and whenever it is repeated."""
-    programme = checksum(merchant.programme)
+    """What a report is answered with, now and whenever it is repeated: JSON, once it is encoded."""
+    programme, earned = checksum(merchant.programme), points.render_points(row["points"])
     return {
-        "id": str(row["id"]),
+        "id": row["id"],
         "kind": row["kind"],
         "reference": row["reference"],
-        "customer": str(row["customer_id"]),
+        "customer": row["customer_id"],
         "amount": points.render(row["amount_minor"], digits=merchant.minor_digits),
         "currency": merchant.currency,
         "store": row["store"],
-        "purchased_at": row["purchased_at"].astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
-        "points": points.render_points(row["points"]),
+        "purchased_at": row["purchased_at"],
+        "points": earned,
         # Nothing is minted for what earned nothing: it is final as it stands.
         "status": "accepted" if row["points"] else "final",
         "receipt": {
             "chain_id": chain_id,
             "programme": programme,
             "holder": checksum(row["holder"]),
-            "amount": points.render_points(row["points"]),
+            "amount": earned,
             "amount_base_units": str(row["points"]),
             "purchase": hexed(row.get("commitment") or commit(row, merchant)),
             "accepted_at": row["accepted_at"],

@@ -151,7 +151,8 @@ batch = Table(
 purchase = Table(
     "purchase",
     metadata,
-    Column("merchant_id", Uuid, ForeignKey("exchange.merchant.id"), primary_key=True),
+    # Neither merchant nor rule is a foreign key: one row for all purchases, locked by each of them (revision 0060).
+    Column("merchant_id", Uuid, primary_key=True),
     Column("id", Uuid, primary_key=True),
     Column("reference", Text, nullable=False),
     Column("fingerprint", LargeBinary, nullable=False),
@@ -172,9 +173,6 @@ purchase = Table(
     Column("batch_number", BigInteger),
     Column("batch_index", Integer),
     UniqueConstraint("merchant_id", "reference", name="purchase_reference"),
-    ForeignKeyConstraint(
-        ["merchant_id", "rule_version"], ["exchange.earning_rule.merchant_id", "exchange.earning_rule.version"]
-    ),
     CheckConstraint("(batch_number is null) = (batch_index is null)", name="purchase_place"),
     CheckConstraint(
         "(kind = 'sale' and amount_minor > 0 and rule_version is not null)"
