@@ -24,8 +24,8 @@ check: $(STAMP)/dev  ## format, lint, types, direction of imports
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 
-bench: $(STAMP)/dev $(STAMP)/node  ## purchases per second, end to end
-	@$(BIN)/points bench
+bench: $(STAMP)/dev $(STAMP)/node  ## what a second brings, beside baselines of the same run: SECTIONS of purchases bulk minting reads replay
+	@$(BIN)/points bench $(SECTIONS)
 
 fuzz: CALLS ?= 1000000
 fuzz: DEPTH ?= 500

@@ -5,6 +5,7 @@ from __future__ import annotations
 import uvicorn
 from fastapi import FastAPI
 
+from contracts import crash
 from exchange import logs
 from exchange.app import create_app
 from exchange.settings import Settings
@@ -13,7 +14,9 @@ from exchange.settings import Settings
 def application() -> FastAPI:
     """Made in each worker: uvicorn imports it by name."""
     logs.configure()
-    return create_app(Settings())  # type: ignore[call-arg]  # from the environment
+    settings = Settings()  # type: ignore[call-arg]  # from the environment
+    crash.arm(settings.crash_at)
+    return create_app(settings)
 
 
 def main() -> None:

@@ -25,6 +25,7 @@ from psycopg import AsyncCursor
 from psycopg.rows import DictRow, dict_row
 from psycopg_pool import AsyncConnectionPool
 
+from contracts import crash
 from exchange.errors import DatabaseUnavailable, MirrorUnavailable, RequestInFlight
 from exchange.settings import Settings
 
@@ -94,8 +95,11 @@ class Database:
     @asynccontextmanager
     async def transaction(self, tenant: Tenant) -> AsyncIterator[Connection]:
         """Commits when left without an error, else rolls back."""
-        async with self.reading(tenant) as connection, connection.transaction():
-            yield connection
+        async with self.reading(tenant) as connection:
+            async with connection.transaction():
+                yield connection
+                crash.point("gateway: transaction not committed")
+            crash.point("gateway: transaction committed, not answered")
 
     @asynccontextmanager
     async def reading(self, tenant: Tenant) -> AsyncIterator[Connection]:

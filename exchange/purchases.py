@@ -15,6 +15,7 @@ import psycopg
 import structlog
 from psycopg.rows import DictRow
 
+from contracts import crash
 from contracts.signatures import signer
 from exchange import idempotency, purchase
 from exchange.database import Connection, one
@@ -100,10 +101,12 @@ async def _attempt(
         claim = await idempotency.claim(sql, scope=scope, key=key, fingerprint=fingerprint, subject=found["id"])
         return found if claim.first or claim.subject == found["id"] else None
     row = purchase.accept(facts, promise(gateway, merchant))
+    crash.point("gateway: purchase signed, not stored")
     try:
         await sql.execute(_INSERT, (scope, key, fingerprint, row["id"], *purchase.values(row)))
     except psycopg.errors.UniqueViolation:
         return None
+    crash.point("gateway: purchase stored, not answered")
     gateway.metrics.purchases.inc()
     return row
 

@@ -12,6 +12,8 @@ from typing import Final, Literal, Self
 from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from contracts import crash
+
 DEVELOPMENT_MASTER_KEY: Final = "d0" * 32
 DEVELOPMENT_PEPPER: Final = "development-pepper"
 DEVELOPMENT_OPERATOR_API_KEY: Final = "development-operator-key"
@@ -50,6 +52,7 @@ class Settings(BaseSettings):
     failure_rate: float = Field(default=10, ge=0)  # with a key that is none
     failure_burst: int = Field(default=200, ge=1)
     intent_life: int = 86_400  # of an intent signed with a custodial key, and suggested to wallets
+    crash_at: str | None = None  # a point of `contracts/crash.py` at which the process kills itself, in tests
 
     @field_validator("master_key")
     @classmethod
@@ -61,6 +64,11 @@ class Settings(BaseSettings):
         if not fits:
             raise ValueError("the master key must be 32 bytes in hex")
         return value
+
+    @model_validator(mode="after")
+    def _production_does_not_crash(self) -> Self:
+        crash.refuse_in_production(self.crash_at, self.environment)
+        return self
 
     @model_validator(mode="after")
     def _production_has_its_own_secrets(self) -> Self:

@@ -15,7 +15,7 @@ import sys
 import structlog
 from prometheus_client import start_http_server
 
-from contracts import deployment
+from contracts import crash, deployment
 from contracts.errors import ChainError
 from contracts.rpc import Rpc
 from indexer import source, store
@@ -43,6 +43,7 @@ def main(arguments: list[str] | None = None) -> int:
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
     )
     settings = Settings()  # type: ignore[call-arg]
+    crash.arm(settings.crash_at)
     found = deployment.load(settings.deployment)
     deployed = Deployed(found.chain_id, found.factory, found.exchange, found.first_block)
     if command == "status":

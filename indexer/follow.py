@@ -18,6 +18,7 @@ import psycopg
 import structlog
 from psycopg.errors import InvalidSchemaName, UndefinedTable
 
+from contracts import crash
 from contracts.errors import ChainError, RangeTooLarge, Unavailable
 from contracts.rpc import Rpc, from_quantity
 from indexer import project, source, store, window
@@ -124,6 +125,7 @@ async def _append(mirror: Mirror, stretch: Stretch, finalized: Block | None) -> 
     started = time.perf_counter()
     rows, known = project.project(stretch.logs, mirror.known)
     projected = time.perf_counter()
+    crash.point("indexer: fetched, not stored")
     mirror.cursor = await store.append(
         mirror.connection,
         expected_tip=mirror.cursor.tip,
@@ -131,6 +133,7 @@ async def _append(mirror: Mirror, stretch: Stretch, finalized: Block | None) -> 
         rows=rows,
         finalized=window.final(stretch.blocks, finalized),
     )
+    crash.point("indexer: committed")
     mirror.known = known
     stored = time.perf_counter()
     mirror.metrics.stage_seconds.labels("project").inc(projected - started)
@@ -200,6 +203,7 @@ async def reorganise(mirror: Mirror, from_: int) -> bool:
         return False  # no proof: the node came back to our chain, or fell behind, while we looked
     depth = mirror.tip - fork
     mirror.cursor = await store.rollback(mirror.connection, expected_tip=mirror.cursor.tip, fork=fork)
+    crash.point("indexer: rolled back")
     mirror.known = await store.read_known(mirror.connection, mirror.deployed)
     mirror.metrics.reorganisations.inc()
     mirror.metrics.depth.set(depth)
@@ -218,5 +222,6 @@ def _require_final(ours: bytes, theirs: bytes | None, height: int) -> None:
 
 
 async def _finalize(mirror: Mirror, finalized: Block) -> None:
+    crash.point("indexer: final, not stored")
     stored = await store.finalize(mirror.connection, expected_tip=mirror.cursor.tip, finalized=finalized)
     mirror.cursor = Cursor(mirror.cursor.next_block, mirror.cursor.tip, stored)

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal, Self
 
+from pydantic import model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from contracts import crash
 
 
 class Settings(BaseSettings):
@@ -12,9 +16,16 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="POINTS_", frozen=True, extra="ignore", hide_input_in_errors=True)
 
+    environment: Literal["development", "production"] = "development"
     database_url: str
     rpc_url: str = "http://127.0.0.1:8545"
     rpc_timeout: float = 30.0  # of one request, which may bring many thousand logs
     deployment: Path  # the JSON file that deployment wrote: chain id, first block and addresses
     poll: float = 0.15  # between looks at the head
     indexer_metrics_port: int | None = None  # serves Prometheus on 127.0.0.1 when set
+    crash_at: str | None = None  # a point of `contracts/crash.py` at which the process kills itself, in tests
+
+    @model_validator(mode="after")
+    def _production_does_not_crash(self) -> Self:
+        crash.refuse_in_production(self.crash_at, self.environment)
+        return self

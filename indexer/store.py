@@ -20,6 +20,7 @@ from sqlalchemy import Table
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.schema import CreateIndex, CreateTable
 
+from contracts import crash
 from indexer import tables
 from indexer.blocks import Block, require_linked
 from indexer.errors import BelowFinality, OtherDeployment, Raced
@@ -161,6 +162,7 @@ async def append(
             await _copy(connection, tables.metadata.tables[f"mirror.{name}"], getattr(rows, name))
         await _fold(connection, first.number, sign=1)
         final = await _finalize(connection, last.hash, finalized)
+        crash.point("indexer: stored, not committed")
     return Cursor(last.number + 1, last.hash, final)
 
 
@@ -179,6 +181,7 @@ async def rollback(connection: Connection, *, expected_tip: bytes, fork: int) ->
         for table in _PLACED:
             await connection.execute(sql.SQL("delete from {} where block > %s").format(_identifier(table)), (fork,))
         await connection.execute("delete from mirror.block where number > %s", (fork,))
+        crash.point("indexer: rolled back, not committed")
     return Cursor(fork + 1, kept[fork], finalized)
 
 

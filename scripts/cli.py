@@ -115,13 +115,20 @@ def trace(
 
 @app.command()
 def bench(
-    weeks: Annotated[int, typer.Option(min=1, max=53, help="Weeks of purchases in each run.")] = 8,
-    runs: Annotated[int, typer.Option(min=1, help="Runs; medians are of all of them.")] = 3,
+    sections: Annotated[
+        list[str] | None,
+        typer.Argument(help="purchases, bulk, minting, reads or replay; all of them if none is named."),
+    ] = None,
+    rounds: Annotated[int, typer.Option(min=1, help="Rounds of each section; medians are of all of them.")] = 3,
+    scale: Annotated[float, typer.Option(min=0.001, help="Of the sizes that the goals are about.")] = 1.0,
+    output: Annotated[Path | None, typer.Option("--json", help="Where all values go, too.")] = None,
 ) -> None:
-    """Measure purchases per second, end to end, on networks of its own."""
-    from scripts.bench import bench
+    """Measure on networks of its own, beside baselines of the same run: exit 1 if a goal is missed."""
+    from scripts.bench.bench import Bench
+    from scripts.bench.sections import chosen, run
 
-    asyncio.run(bench(console, weeks=weeks, runs=runs))
+    met = run(Bench(console, rounds=rounds, scale=scale), chosen(sections or []), output=output)
+    raise typer.Exit(0 if met else 1)
 
 
 @app.command("verify-code")

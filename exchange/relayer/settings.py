@@ -25,6 +25,7 @@ class RelayerSettings(Settings):
     fee_cap: int = 500 * GWEI
     max_in_flight: int = Field(default=16, ge=1)  # what nodes keep of one sender without doubt
     patience: int = Field(default=5, ge=1)  # before the lowest pending transaction is outbid
+    rpc_timeout: float = 10.0  # of one request; what meets it was perhaps sent
     tick: float = 0.15
     linger: float = 0.25  # how long a purchase may wait for company in its batch
     batch_size: int = Field(default=200, ge=1, le=400)

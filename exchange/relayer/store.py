@@ -19,6 +19,7 @@ from typing import NamedTuple
 
 from psycopg import AsyncConnection
 
+from contracts import crash
 from contracts.fees import Fees
 from exchange.relayer.sign import Queued, Signed
 from exchange.tables import JUDGED_KINDS
@@ -166,6 +167,7 @@ async def assign(
         await connection.execute(
             "update exchange.signer set next_nonce = %s where address = %s", (signed[-1].nonce + 1, lane.signer)
         )
+        crash.point("lane: signed, not committed")
     return len(signed)
 
 
@@ -290,6 +292,7 @@ async def mark_included(
             " and later.sequence = c.sequence and later.kind = 'mint' and later.state = 'queued'",
             (ids,),
         )
+        crash.point("lane: inclusion recorded, not committed")
     return delays
 
 

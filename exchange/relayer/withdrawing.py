@@ -12,7 +12,7 @@ from uuid import UUID
 
 from psycopg import AsyncConnection
 
-from contracts import bindings
+from contracts import bindings, crash
 from contracts.rpc import Rpc, from_hex, from_quantity, to_hex
 from exchange.calls import GAS
 
@@ -93,7 +93,9 @@ async def _complete(
     if from_quantity(block["timestamp"]) < announced.due:
         return 0
     data = bindings.exchange_complete_withdrawal(programme=programme)
+    crash.point("withdrawing: due, completion not queued")
     cursor = await connection.execute(_COMPLETE, (merchant, id, exchange, data, GAS["complete"]))
+    crash.point("withdrawing: completion queued")
     return cursor.rowcount
 
 

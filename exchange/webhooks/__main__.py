@@ -16,6 +16,7 @@ import psycopg
 import structlog
 from psycopg import AsyncConnection
 
+from contracts import crash
 from exchange import logs
 from exchange.settings import Settings
 from exchange.webhooks.deriving import derive
@@ -42,6 +43,7 @@ def session(settings: Settings) -> aiohttp.ClientSession:
 
 
 async def main(settings: Settings) -> None:
+    crash.arm(settings.crash_at)
     task = asyncio.current_task()
     if task is None:
         raise RuntimeError("there is no task to cancel")

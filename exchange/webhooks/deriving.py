@@ -12,6 +12,7 @@ from typing import Final, NamedTuple
 
 from psycopg import AsyncConnection
 
+from contracts import crash
 from exchange.webhooks.kinds import INSERT, KINDS, Since
 
 BLOCKS_AT_ONCE: Final = 500
@@ -70,6 +71,8 @@ async def derive(connection: AsyncConnection, *, now: int) -> bool:
                 )
         moved = {"confirmed": advanced.confirmed, "final": advanced.final, "clock": now}
         await connection.execute(_ADVANCE, moved)
+        crash.point("notifier: derived, not committed")
+    crash.point("notifier: derived")
     return advanced.confirmed < at.head or advanced.final < min(at.finalized, at.head)
 
 

@@ -23,6 +23,7 @@ from psycopg import AsyncConnection
 from psycopg.rows import DictRow, dict_row
 from standardwebhooks import Webhook
 
+from contracts import crash
 from exchange import vault
 
 TICK: Final = 0.5
@@ -181,7 +182,9 @@ class Sender:
         secret = vault.unseal(self.master, row["secret"], purpose=f"webhook:{row['endpoint_id']}")
         payload = body(row["kind"], row["created_at"], row["data"])
         now = datetime.fromtimestamp(self.clock(), UTC)
+        crash.point("notifier: taken, not sent")
         answer = await post(self.session, row["url"], payload, headers(secret, row["event_id"], payload, now=now))
+        crash.point("notifier: sent, not recorded")
         named = {"merchant": row["merchant_id"], "endpoint": row["endpoint_id"], "event": row["event_id"]}
         if answer.failure is None:
             await self.connection.execute(_DELIVERED, {**named, "status": answer.status})
