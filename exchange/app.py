@@ -5,10 +5,12 @@ from __future__ import annotations
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 
 from fastapi import FastAPI
 
 from contracts import deployment
+from exchange import auth, purchases_together
 from exchange.api import (
     charities,
     custody,
@@ -30,6 +32,7 @@ from exchange.api import (
 from exchange.api.bounds import Bounded
 from exchange.database import connect, refuse_unsafe_login
 from exchange.gateway import Gateway
+from exchange.gathering import Gathering
 from exchange.limits import make_limits
 from exchange.metrics import Measured, Metrics
 from exchange.settings import Settings
@@ -59,6 +62,8 @@ def create_app(settings: Settings, *, clock: Callable[[], float] = time.time) ->
             limits=make_limits(settings),
             clock=clock,
             streams=Streams(),
+            keys=Gathering(partial(auth.callers, database)),
+            purchases=Gathering(purchases_together.accept_round),
         )
         await database.open()
         try:

@@ -28,11 +28,13 @@ LARGEST: Final = 1_000
 
 # COPY does not know row-level security; columns as arrays are the next best thing, and what all rows share once.
 _ARRAYS: Final = {name: kind for name, kind in purchase.COLUMNS.items() if name not in purchase.SHARED}
-_INSERT: Final = f"""
+INSERT: Final = f"""
 insert into exchange.purchase ({", ".join((*purchase.SHARED, *_ARRAYS))})
 select {", ".join(f"%b::{purchase.COLUMNS[name]}" for name in purchase.SHARED)}, own.*
 from unnest({", ".join(f"%b::{kind}[]" for kind in _ARRAYS.values())}) as own
 """  # noqa: S608
+"""Takes `columns`."""
+
 _MEMBERS: Final = """
 select b.reference, c.id, c.holder from exchange.member b join exchange.customer c on c.id = b.customer_id
 where b.merchant_id = %s and (b.reference = any(%s) or b.customer_id = any(%s))
@@ -139,10 +141,13 @@ def _judge_all(items: Sequence[Item], known: Known, promise: Promise) -> tuple[l
 
 async def store(sql: Connection, fresh: list[dict[str, Any]]) -> None:
     """Whole rows of one request. Raises `UniqueViolation` for a reference that is there."""
-    if not fresh:
-        return
-    shared = [fresh[0][name] for name in purchase.SHARED]
-    await sql.execute(_INSERT, [*shared, *([row[name] for row in fresh] for name in _ARRAYS)])
+    if fresh:
+        await sql.execute(INSERT, columns(fresh))
+
+
+def columns(fresh: Sequence[dict[str, Any]]) -> list[Any]:
+    """Of one request's or one round's rows."""
+    return [*(fresh[0][name] for name in purchase.SHARED), *([row[name] for row in fresh] for name in _ARRAYS)]
 
 
 def _repeated(items: Sequence[Item], known: Known, refused: dict[str, dict[str, Any]]) -> list[Any]:

@@ -105,14 +105,13 @@ async def _caller(request: Request, gateway: Gateway, credentials: HTTPAuthoriza
         return operator
     gateway.limits.failures.require(address)
     try:
-        prefix = auth.prefix_of(key)
-        async with gateway.database.reading("public") as sql:
-            who = await auth.caller(sql, gateway.settings, key, prefix=prefix)
+        shown = auth.shown(gateway.settings, key)
+        who: Caller = await gateway.keys.ask(shown)
     except Unauthenticated:
         gateway.limits.failures.take(address)
         raise
     if who.role != "operator":
-        gateway.limits.keys.take(prefix)
+        gateway.limits.keys.take(shown.prefix)
     return who
 
 

@@ -21,6 +21,7 @@ from exchange.errors import (
     InvalidRequest,
     MethodNotAllowed,
     NotFound,
+    Overloaded,
     TooManyRequests,
     Unauthenticated,
 )
@@ -53,9 +54,9 @@ def respond(error: ExchangeError, headers: Mapping[str, str] | None = None) -> R
 
 def documented(*errors: type[ExchangeError]) -> dict[int | str, dict[str, Any]]:
     """`responses` of a route: by status, one example for each problem. Every route can lose its database,
-    and has a rate limit."""
+    has a rate limit, and can meet a crowd."""
     responses: dict[int | str, dict[str, Any]] = {}
-    every: tuple[type[ExchangeError], ...] = (*errors, TooManyRequests, DatabaseUnavailable)
+    every: tuple[type[ExchangeError], ...] = (*errors, TooManyRequests, Overloaded, DatabaseUnavailable)
     for error in every:
         entry = responses.setdefault(error.status, {"description": "", "content": {MEDIA_TYPE: {"examples": {}}}})
         entry["model"] = Problem

@@ -8,13 +8,14 @@ from uuid import UUID
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel, Field
 
-from exchange import errors, idempotency, purchases, purchases_bulk
+from exchange import errors, idempotency, purchases, purchases_bulk, purchases_together
 from exchange.api import sales
 from exchange.api.access import Fingerprint, InGateway, NeededKey, merchant_with
 from exchange.api.forms import AsOf, Placed, Reference, answered
 from exchange.api.problems import Problem, documented
 from exchange.api.sales import PurchaseIn
 from exchange.merchant import Merchant
+from exchange.purchases import Reported
 
 router = APIRouter(prefix="/v1/purchases", tags=["purchases"])
 
@@ -113,7 +114,7 @@ async def report(
 ) -> Response:
     """Answers with a signed receipt once the purchase is safely stored. The same request, or the same reference with
     the same facts, has the same answer for ever, byte for byte, always with status 201."""
-    answer = await purchases.accept(gateway, merchant, key=key, fingerprint=fingerprint, report=body.report())
+    answer = await purchases_together.accept(gateway, Reported(merchant, key, fingerprint, body.report()))
     return Response(answer, status_code=201, media_type="application/json")
 
 
