@@ -35,10 +35,11 @@ left join (select version, rate_millionths from exchange.earning_rule
 left join lateral (select key from exchange.idempotency where scope = %b and key = a.key limit 1) k on true
 left join lateral (select id from exchange.purchase
                    where merchant_id = %b and reference = a.reference limit 1) p on true
-left join lateral (select customer_id from exchange.member
-                   where a.member is not null and merchant_id = %b and reference = a.member limit 1) b on true
-left join lateral (select id, holder from exchange.customer where id = coalesce(b.customer_id, a.customer) limit 1) c
-    on true
+left join lateral (select customer_id from exchange.member where merchant_id = %b and reference = a.member
+                   union all
+                   select customer_id from exchange.member where merchant_id = %b and customer_id = a.customer
+                   limit 1) b on true
+left join lateral (select id, holder from exchange.customer where id = b.customer_id limit 1) c on true
 order by a.n
 """
 _INSERT: Final = f"""
@@ -121,6 +122,7 @@ async def _look_up(sql: Connection, merchant: Merchant, everybody: Sequence[Repo
         [report.customer for report in reports],
         merchant.id,
         str(merchant.id),
+        merchant.id,
         merchant.id,
         merchant.id,
     )
