@@ -74,9 +74,9 @@ def create_app(settings: Settings, *, clock: Callable[[], float] = time.time) ->
     app = FastAPI(title="points-exchange", version="1", description=DESCRIPTION, lifespan=lifespan)
     # The bulk route of custodial acts comes before the routes of one customer, which would take "intents" for an id.
     for router in (
-        purchases.router, refunds.router, openings.router, custody.router, customers.router, customers.holders,
-        intents.router, intents.quotes, merchants.router, merchants.programmes, keys.router, keys.own,
-        charities.router, charities.campaigns, holds.router, webhooks.router, statements.router, expiry.router,
+        purchases.reporting, purchases.router, refunds.router, openings.router, custody.router, customers.router,
+        customers.holders, intents.router, intents.quotes, merchants.router, merchants.programmes, keys.router,
+        keys.own, charities.router, charities.campaigns, holds.router, webhooks.router, statements.router, expiry.router,
         margin.router, health.router,
     ):  # fmt: skip
         app.include_router(router)

@@ -10,14 +10,14 @@ from pydantic import BaseModel, Field
 
 from exchange import errors, idempotency, purchases, purchases_bulk, purchases_together
 from exchange.api import sales
-from exchange.api.access import Fingerprint, InGateway, NeededKey, merchant_with
+from exchange.api.access import Direct, InGateway, NeededKey, merchant_with
 from exchange.api.forms import AsOf, Placed, Reference, answered
 from exchange.api.problems import Problem, documented
-from exchange.api.sales import PurchaseIn
 from exchange.merchant import Merchant
 from exchange.purchases import Reported
 
 router = APIRouter(prefix="/v1/purchases", tags=["purchases"])
+reporting = APIRouter(prefix="/v1/purchases", tags=["purchases"], route_class=Direct)
 
 Reporting = Annotated[Merchant, merchant_with("purchases:write")]
 Reading = Annotated[Merchant, merchant_with("purchases:read")]
@@ -102,50 +102,29 @@ _ITEM_REFUSALS = (
 )  # fmt: skip
 
 
-@router.post(
+@reporting.post(
     "",
     status_code=201,
     response_model=PurchaseOut,
     responses=documented(*_REFUSALS, *_ITEM_REFUSALS),
     summary="Report a purchase",
+    openapi_extra=sales.ONE,
 )
-async def report(
-    gateway: InGateway, merchant: Reporting, key: NeededKey, fingerprint: Fingerprint, body: PurchaseIn
-) -> Response:
+async def report(gateway: InGateway, merchant: Reporting, key: NeededKey, request: Request) -> Response:
     """Answers with a signed receipt once the purchase is safely stored. The same request, or the same reference with
     the same facts, has the same answer for ever, byte for byte, always with status 201."""
-    answer = await purchases_together.accept(gateway, Reported(merchant, key, fingerprint, body.report()))
+    body, sale = sales.one(await request.body())
+    fingerprint = idempotency.fingerprint(request.method, request.url.path, body)
+    answer = await purchases_together.accept(gateway, Reported(merchant, key, fingerprint, sale))
     return Response(answer, status_code=201, media_type="application/json")
 
 
-@router.post(
+@reporting.post(
     "/bulk",
     response_model=BulkOut,
     responses=documented(*_REFUSALS),
     summary="Report up to 1,000 purchases",
-    openapi_extra={
-        "requestBody": {
-            "required": True,
-            "content": {
-                "application/json": {
-                    "schema": {
-                        "type": "object",
-                        "required": ["purchases"],
-                        "additionalProperties": False,
-                        "properties": {
-                            "purchases": {
-                                "type": "array",
-                                "items": {"$ref": "#/components/schemas/PurchaseIn"},
-                                "minItems": 1,
-                                "maxItems": purchases_bulk.LARGEST,
-                            }
-                        },
-                    },
-                    "example": {"purchases": [sales.EXAMPLE]},
-                }
-            },
-        }
-    },
+    openapi_extra=sales.BULK,
 )
 async def report_many(gateway: InGateway, merchant: Reporting, key: NeededKey, request: Request) -> Response:
     """Every purchase is judged alone: one that is refused, with its own problem, harms no other. What was refused is

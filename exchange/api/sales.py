@@ -90,6 +90,7 @@ class _PlainBulk(msgspec.Struct, forbid_unknown_fields=True, gc=False):
     purchases: list[_Plain]
 
 
+_PLAIN: Final = msgspec.json.Decoder(_Plain)
 _PLAIN_BULK: Final = msgspec.json.Decoder(_PlainBulk)
 _ITEMS: Final = TypeAdapter(list[PurchaseIn])
 _ITEM: Final = TypeAdapter(PurchaseIn)
@@ -105,6 +106,20 @@ def parsed(raw: bytes) -> Any:
         return pydantic_core.from_json(raw, allow_inf_nan=False) if raw else None
     except ValueError as error:
         raise InvalidRequest(f"The body is not JSON: {error}.") from error
+
+
+def one(raw: bytes) -> tuple[Any, Report]:
+    """The body, for its fingerprint, and what it reports. Raises `InvalidRequest`."""
+    try:
+        plain = _PLAIN.decode(raw)
+        return plain, _reports([plain], escaped=_escaped(raw))[0]
+    except (msgspec.MsgspecError, ValueError):
+        pass
+    body = parsed(raw)
+    try:
+        return body, _ITEM.validate_python(body).report()
+    except ValidationError as error:
+        raise from_validation(error.errors(include_input=False, include_url=False)) from error
 
 
 def bulk(raw: bytes) -> tuple[Any, Sequence[purchases_bulk.Item]]:
@@ -161,3 +176,27 @@ def _report(sale: _Plain, *, escaped: bool) -> Report:
         raise ValueError("a long amount, or a time of another form")
     bought = datetime.fromisoformat(sale.purchased_at)
     return Report(sale.reference, None, sale.member, sale.amount, sale.currency, store, bought)
+
+
+def described(schema: dict[str, Any], example: JsonDict) -> dict[str, Any]:
+    """The request body in the API's description, of a route that reads it itself."""
+    return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema, "example": example}}}}
+
+
+ONE: Final = described(PurchaseIn.model_json_schema(), EXAMPLE)
+BULK: Final = described(
+    {
+        "type": "object",
+        "required": ["purchases"],
+        "additionalProperties": False,
+        "properties": {
+            "purchases": {
+                "type": "array",
+                "items": PurchaseIn.model_json_schema(),
+                "minItems": 1,
+                "maxItems": purchases_bulk.LARGEST,
+            }
+        },
+    },
+    {"purchases": [EXAMPLE]},
+)

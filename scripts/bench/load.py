@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import sys
 import time
-from collections import Counter, deque
+from collections import deque
 from dataclasses import dataclass
 
 import msgspec
@@ -96,11 +96,14 @@ class Caller(asyncio.Protocol):
             self.missing -= len(data)
         else:
             self.head += data
-            end = self.head.find(b"\r\n\r\n")
-            if end < 0:
+            end = self.head.find(b"\r\n\r\n") + 4
+            if end < 4:
                 return
             length = self.head.lower().index(b"content-length:") + 15
-            self.missing = end + 4 + int(self.head[length : self.head.index(b"\r", length)]) - len(self.head)
+            whole = end + int(self.head[length : self.head.index(b"\r", length)])
+            if len(self.head) < min(whole, end + len(self.load.whole)):
+                return
+            self.missing = whole - len(self.head)
         if self.missing == 0:
             self.load.answered(self)
 
@@ -118,7 +121,7 @@ class Load:
         self.waiting = deque(encoded(plan))
         self.idle: deque[Caller] = deque()
         self.due: deque[float] = deque()
-        self.outcome = Outcome(statuses=Counter(), seconds=0, processor_seconds=0, latencies=[])
+        self.outcome = Outcome(statuses={}, seconds=0, processor_seconds=0, latencies=[])
         self.done = asyncio.get_running_loop().create_future()
 
     async def run(self) -> Outcome:
