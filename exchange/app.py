@@ -76,8 +76,8 @@ def create_app(settings: Settings, *, clock: Callable[[], float] = time.time) ->
     for router in (
         purchases.reporting, purchases.router, refunds.router, openings.router, custody.router, customers.router,
         customers.holders, intents.router, intents.quotes, merchants.router, merchants.programmes, keys.router,
-        keys.own, charities.router, charities.campaigns, holds.router, webhooks.router, statements.router, expiry.router,
-        margin.router, health.router,
+        keys.own, charities.router, charities.campaigns, holds.router, webhooks.router, statements.router,
+        expiry.router, margin.router, health.router,
     ):  # fmt: skip
         app.include_router(router)
     problems.install(app, metrics)
