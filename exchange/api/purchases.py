@@ -33,7 +33,8 @@ class Domain(BaseModel):
 class Receipt(BaseModel):
     """The programme's signed promise (EIP-712 `Receipt`): points that will be minted by `mint_by`.
 
-    `purchase` commits to the facts of the sale with `salt` (`contracts/receipts.py`); `signature` is `0x00 ‖ r ‖ vs`.
+    `purchase` commits to the facts of the sale with `salt` (`contracts/receipts.py`); `signature` is `0x00 ‖ r ‖ vs`,
+    or, shared with others of a bulk request, `0x03 ‖ r ‖ vs ‖ index ‖ siblings` (`contracts/receipt_tree.py`).
     """
 
     chain_id: int
