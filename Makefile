@@ -7,7 +7,7 @@ STAMP := .make
 # In contracts/, by the shell: the program for this platform, from npm.
 FORGE := node_modules/@foundry-rs/forge-*/bin/forge
 
-.PHONY: up test check bench fuzz kills twin clean install lock artifacts format gas prove slither erc20 mutate
+.PHONY: up test check bench fuzz kills replays schema twin clean install lock artifacts format gas prove slither erc20 mutate
 
 up: install  ## PostgreSQL, a chain, contracts, sample merchants, a week of purchases, the gateway on 127.0.0.1:8000
 	@$(BIN)/points up
@@ -39,6 +39,12 @@ fuzz: $(STAMP)/dev $(STAMP)/node  ## random lives of the network: CALLS in runs 
 
 kills: $(STAMP)/dev $(STAMP)/node  ## the long form of the kill test: WEEKS of purchases under KILLS times kill -9
 	@WEEKS=$(or $(WEEKS),20) KILLS=$(or $(KILLS),40) $(BIN)/pytest -q -s tests/system -k "first_week or kills"
+
+schema: $(STAMP)/dev  ## the long form of schemathesis over the whole API: SECONDS for each role; SEED repeats one
+	@SECONDS=$(or $(SECONDS),600) $(if $(SEED),SEED=$(SEED)) $(BIN)/pytest -q -s tests/gateway/test_openapi.py
+
+replays: $(STAMP)/dev  ## the long form of the idempotent replays: N purchases and N requests sent again, SECONDS at most
+	@N=$(or $(N),1000000) SECONDS=$(or $(SECONDS),1200) $(BIN)/pytest -q -s tests/gateway/test_replays.py
 
 twin: $(STAMP)/dev $(STAMP)/node  ## the long form of the comparison of the contracts with their plain twin: STEPS acts
 	@STEPS=$(or $(STEPS),100000) SEED=$(SEED) $(BIN)/pytest -q -s tests/contracts/test_twin.py -k twin_does

@@ -34,6 +34,7 @@ Point = Literal[
     "lane: left the chain, not recorded",
     "lane: final, not recorded",
     "lane: refused, not recorded",
+    "lane: lost, not recorded",
     "indexer: fetched, not stored",
     "indexer: stored, not committed",
     "indexer: committed",

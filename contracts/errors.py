@@ -17,6 +17,10 @@ class Unavailable(ChainError):
     """No usable answer: connection refused or lost, time-out, HTTP error, or bytes that are not JSON-RPC."""
 
 
+class Malformed(Unavailable, ValueError):
+    """An answer that is JSON-RPC and yet not of the method's shape: null for a number, a number for bytes."""
+
+
 class NodeError(ChainError):
     """The node answered with a JSON-RPC error. `data` is its decoded hex data, empty when there was none."""
 

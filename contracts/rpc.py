@@ -15,7 +15,7 @@ from typing import Any, Self, TypeVar
 import aiohttp
 import msgspec
 
-from contracts.errors import NodeError, Unavailable, classify
+from contracts.errors import Malformed, NodeError, Unavailable, classify
 
 T = TypeVar("T")
 
@@ -119,7 +119,11 @@ def to_quantity(number: int) -> str:
 
 
 def from_quantity(text: str) -> int:
-    return int(text, 16)
+    """Raises `Malformed`, whatever the node sent in the number's place."""
+    try:
+        return int(text, 16)
+    except (TypeError, ValueError):
+        raise Malformed(f"not a quantity: {str(text)[:40]!r}") from None
 
 
 def to_hex(data: bytes) -> str:
@@ -128,9 +132,13 @@ def to_hex(data: bytes) -> str:
 
 
 def from_hex(text: str) -> bytes:
-    if not text.startswith("0x"):
-        raise ValueError(f"hex data must start with 0x: {text[:20]!r}")
-    return bytes.fromhex(text[2:])
+    """Raises `Malformed`, whatever the node sent in the data's place."""
+    if not isinstance(text, str) or not text.startswith("0x"):
+        raise Malformed(f"hex data must start with 0x: {str(text)[:20]!r}")
+    try:
+        return bytes.fromhex(text[2:])
+    except ValueError:
+        raise Malformed(f"not hex data: {text[:20]!r}") from None
 
 
 def _request(number: int, method: str, params: Sequence[object]) -> dict[str, object]:

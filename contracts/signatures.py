@@ -10,10 +10,15 @@ put in an error.
 from __future__ import annotations
 
 import base64
+import hashlib
 import secrets
 from collections.abc import Callable
 
 from coincurve import PrivateKey, PublicKey
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 from eth_hash.backends.pysha3 import keccak256 as keccak
 
 ECDSA = b"\x00"
@@ -72,6 +77,7 @@ def address_of(key: bytes) -> bytes:
 
 
 _PASSKEY_TAG = keccak(b"points-exchange P-256 holder")
+_ASSERTION_HEAD = 133  # r, s, x, y, flags, counter; the client data behind the challenge follow
 _AUTHENTICATOR_DATA = 37  # relying party 32, flags 1, counter 4; extensions, which we never ask for, would follow
 
 
@@ -97,6 +103,28 @@ def from_assertion(
         raise ValueError("the client data are not an assertion's, or answer another challenge")
     key = r.to_bytes(32) + s.to_bytes(32) + x + y
     return PASSKEY + key + authenticator_data[32:] + client_data.removeprefix(start)
+
+
+def is_assertion(holder: bytes, digest: bytes, signature: bytes, *, rp_id_hash: bytes, verified: bool = False) -> bool:
+    """Whether `signature` is the holder's by passkey, as the contracts see it (`libraries/Passkey.sol`): presence is
+    enough unless `verified`, the origin and the counter are not looked at, either `s` is good."""
+    assertion = signature[1:]
+    if signature[:1] != PASSKEY or len(assertion) < _ASSERTION_HEAD or len(digest) != 32:
+        return False
+    r, s, x, y = (assertion[start : start + 32] for start in range(0, 128, 32))
+    flags = assertion[128]
+    if passkey_holder(x, y) != holder or not flags & 0x01 or (verified and not flags & 0x04):
+        return False
+    challenge = base64.urlsafe_b64encode(digest).rstrip(b"=")
+    client_data = b'{"type":"webauthn.get","challenge":"' + challenge + b'"' + assertion[_ASSERTION_HEAD:]
+    message = rp_id_hash + assertion[128:_ASSERTION_HEAD] + hashlib.sha256(client_data).digest()
+    der = encode_dss_signature(int.from_bytes(r), int.from_bytes(s))
+    try:
+        point = ec.EllipticCurvePublicNumbers(int.from_bytes(x), int.from_bytes(y), ec.SECP256R1())
+        point.public_key().verify(der, message, ec.ECDSA(hashes.SHA256()))
+    except (ValueError, InvalidSignature):
+        return False
+    return True
 
 
 def new_key() -> bytes:

@@ -10,6 +10,7 @@ from functools import partial
 from fastapi import FastAPI
 
 from contracts import deployment
+from contracts.rpc import Rpc
 from exchange import auth, purchases_together
 from exchange.api import (
     charities,
@@ -21,11 +22,17 @@ from exchange.api import (
     intents,
     keys,
     margin,
+    me,
     merchants,
     openings,
+    pins,
+    privacy,
     problems,
+    profiles,
     purchases,
+    recoveries,
     refunds,
+    signin,
     statements,
     webhooks,
 )
@@ -33,9 +40,10 @@ from exchange.api.bounds import Bounded
 from exchange.database import connect, refuse_unsafe_login
 from exchange.gateway import Gateway
 from exchange.gathering import Gathering
+from exchange.hashing import Hashing
 from exchange.limits import make_limits
 from exchange.metrics import Measured, Metrics
-from exchange.settings import Settings
+from exchange.settings import Settings, refuse_unsafe_origin
 from exchange.streams import Streams
 
 DESCRIPTION = """
@@ -52,8 +60,9 @@ def create_app(settings: Settings, *, clock: Callable[[], float] = time.time) ->
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        refuse_unsafe_origin(settings)
         await refuse_unsafe_login(settings)
-        database = connect(settings)
+        database, rpc = connect(settings), Rpc(settings.rpc_url, timeout=settings.rpc_timeout)
         app.state.gateway = Gateway(
             settings=settings,
             database=database,
@@ -64,20 +73,25 @@ def create_app(settings: Settings, *, clock: Callable[[], float] = time.time) ->
             streams=Streams(),
             keys=Gathering(partial(auth.callers, database)),
             purchases=Gathering(purchases_together.accept_round),
+            rpc=rpc,
+            hashing=Hashing(),
         )
         await database.open()
         try:
-            yield
+            async with rpc:
+                yield
         finally:
             await database.close()
 
     app = FastAPI(title="points-exchange", version="1", description=DESCRIPTION, lifespan=lifespan)
-    # The bulk route of custodial acts comes before the routes of one customer, which would take "intents" for an id.
+    # Routes of several customers come before those of one, which would take "intents" or "find" for an id.
     for router in (
-        purchases.reporting, purchases.router, refunds.router, openings.router, custody.router, customers.router,
-        customers.holders, intents.router, intents.quotes, merchants.router, merchants.programmes, keys.router,
-        keys.own, charities.router, charities.campaigns, holds.router, webhooks.router, statements.router,
-        expiry.router, margin.router, health.router,
+        purchases.reporting, purchases.router, refunds.router, openings.router, custody.router, pins.router,
+        pins.rules, profiles.router,
+        customers.router, customers.holders, privacy.router, intents.router, intents.quotes, merchants.router,
+        merchants.programmes, keys.router, keys.own, charities.router, charities.campaigns, holds.router,
+        webhooks.router, statements.router, expiry.router, margin.router, recoveries.router, signin.ups, signin.router,
+        me.router, health.router,
     ):  # fmt: skip
         app.include_router(router)
     problems.install(app, metrics)

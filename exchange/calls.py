@@ -22,6 +22,8 @@ Kind = Literal[
     "partner",
     "withdraw",
     "complete",
+    "recover",
+    "finish",
     "deposit",
     "charity",
     "campaign",
@@ -38,11 +40,16 @@ GAS: Final[dict[Kind, int]] = {
     "partner": 150_000,
     "withdraw": 200_000,
     "complete": 200_000,
+    "recover": 150_000,
+    "finish": 200_000,
     "deposit": 200_000,
     "charity": 150_000,
     "campaign": 200_000,
 }
 """What a call of each kind is promised inside a bundle: above the most that it can need."""
+
+GAS_OF_CONTRACTS: Final = 280_000
+"""More, if a contract is asked for the signature: it may use 250,000, of which each call on the way keeps a 64th."""
 
 
 async def queue(

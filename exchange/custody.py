@@ -15,7 +15,7 @@ from uuid import UUID
 
 from eth_hash.backends.pysha3 import keccak256 as keccak
 
-from exchange import idempotency, intents, points
+from exchange import idempotency, intents, pins, points
 from exchange.customers import Customer, members
 from exchange.database import Connection, rows
 from exchange.errors import (
@@ -43,6 +43,7 @@ class Wish:
     customer: UUID | None
     member: str | None
     amount: str
+    pin: str | None = None
     to: str | None = None
     to_customer: UUID | None = None
     to_member: str | None = None
@@ -60,6 +61,26 @@ class Names:
     customers: dict[str | UUID, Customer]
     programmes: dict[str, bytes]
     charities: dict[str, bytes]
+
+
+async def admitted(
+    gateway: Gateway,
+    merchant: Merchant,
+    wishes: Sequence[Wish | ExchangeError],
+    *,
+    key: str | None,
+    fingerprint: bytes,
+) -> list[Wish | ExchangeError]:
+    """The wishes, those without the right PIN as their refusals. A key that was used asks for no PIN again: its answer
+    is the first one. Before the caller's transaction, for tries count even if it fails."""
+    if key is not None:
+        async with gateway.database.reading(merchant.id) as sql:
+            if await idempotency.find(sql, scope=str(merchant.id), key=key, fingerprint=fingerprint) is not None:
+                return list(wishes)
+    wanted = [each for each in wishes if isinstance(each, Wish)]
+    spends = [pins.Spend(each.customer, each.member, each.amount, each.pin) for each in wanted]
+    refusals = iter(await pins.admit(gateway, merchant, spends))
+    return [(next(refusals) or each) if isinstance(each, Wish) else each for each in wishes]
 
 
 async def accept(
@@ -141,14 +162,14 @@ def _proposal(gateway: Gateway, merchant: Merchant, wish: Wish, names: Names) ->
         campaign=(wish.campaign or 0) if wish.kind == "give" else None,
         order=order_of(gateway, merchant, wish.order)[0] if wish.kind == "redeem" else None,
     )
-    return Custodial(act=act, customer_id=customer.id, key=customer.key)
+    return Custodial(act=act, person=customer.person, key=customer.key)
 
 
 def _customer(names: Names, id: UUID | None, member: str | None) -> Customer:
     found = names.customers.get(member if id is None else id)  # type: ignore[arg-type]
     if found is None:
         raise CustomerNotFound(
-            f'The merchant has no member "{member}".' if id is None else f"There is no customer {id}."
+            "The merchant has no member of this number." if id is None else f"There is no customer {id}."
         )
     return found
 
@@ -188,8 +209,7 @@ def order_of(gateway: Gateway, merchant: Merchant, reference: str | None) -> tup
     order numbers. The salt is made from the reference under the pepper: the same reference is the same order."""
     if reference is None:
         raise InvalidRequest("order is the merchant's reference of what the points pay for.", field="order")
-    pepper = gateway.settings.pepper.get_secret_value().encode()
-    salt = hmac.digest(pepper, f"order:{merchant.id}:{reference}".encode(), "sha256")[:16]
+    salt = hmac.digest(gateway.pepper, f"order:{merchant.id}:{reference}".encode(), "sha256")[:16]
     return bytes(keccak(salt + reference.encode())), salt
 
 

@@ -126,6 +126,110 @@ class Forbidden(ExchangeError):
     action = "Use a key with the role and the scope that this operation asks for."
 
 
+class SignInNeeded(ExchangeError):
+    """When a customer's request has no session, or one that has ended."""
+
+    slug = "sign-in-needed"
+    title = "A customer must sign in"
+    status = 401
+    action = "Sign in with a passkey or a wallet (POST /v1/sign-in/…), then repeat the request with the cookie."
+
+
+class FreshSignInNeeded(ExchangeError):
+    """When what is wanted needs a sign-in of the last minutes."""
+
+    slug = "fresh-sign-in-needed"
+    title = "This needs a sign-in of the last minutes"
+    status = 403
+    action = "Sign in again (POST /v1/sign-in/…), then repeat the request within five minutes."
+
+
+class ForeignOrigin(ExchangeError):
+    """When a request that signs in, or changes something by a cookie, does not come from our own pages."""
+
+    slug = "foreign-origin"
+    title = "The request does not come from our own pages"
+    status = 403
+    action = "Send it from a page of the gateway's origin: browsers then add the right header Origin."
+
+
+class SignInRefused(ExchangeError):
+    """When the answer to a sign-in's challenge is not right."""
+
+    slug = "sign-in-refused"
+    title = "The sign-in was refused"
+    status = 403
+    action = "Ask for a new challenge and sign exactly that, with the passkey or the wallet that you have here."
+
+
+class PinNeeded(ExchangeError):
+    """When a card customer spends so much that the merchant asks for the PIN, and none came."""
+
+    slug = "pin-needed"
+    title = "The card's PIN is needed"
+    status = 403
+    action = "Let the customer type the PIN at the till and send it as `pin`."
+
+
+class PinRefused(ExchangeError):
+    """When a PIN is not the card's."""
+
+    slug = "pin-refused"
+    title = "The PIN is wrong"
+    status = 403
+    action = "Let the customer try again; after five wrong tries the merchant must unlock the card."
+
+
+class PinWait(ExchangeError):
+    """When a card's PIN was wrong so often that the next try has to wait. `wait` is in seconds."""
+
+    slug = "pin-wait"
+    title = "The next try of the PIN must wait"
+    status = 429
+    action = "Wait as long as Retry-After says; the right PIN is not taken before either."
+
+    def __init__(self, wait: int | str) -> None:
+        seconds = 1 if isinstance(wait, str) else wait
+        super().__init__(f"The next PIN is looked at in {seconds} s.")
+        self.retry_after = seconds
+
+
+class PinLocked(ExchangeError):
+    """When a card's PIN was wrong five times."""
+
+    slug = "pin-locked"
+    title = "The card is locked"
+    status = 403
+    action = "The merchant unlocks it with DELETE /v1/customers/{id}/pin/lock, or gives a code for a new PIN."
+
+
+class PinTooEasy(ExchangeError):
+    """When a new PIN is one digit repeated, a run, a short pattern, a year or a well-known one."""
+
+    slug = "pin-too-easy"
+    title = "This PIN is too easy to guess"
+    status = 422
+    action = "Let the customer choose another one, of 4 to 12 digits."
+
+
+class CodeRefused(ExchangeError):
+    """When a one-time code is unknown, used or too old."""
+
+    slug = "code-refused"
+    title = "The one-time code is not good"
+    status = 403
+    action = "Ask the merchant for a new code; each works once."
+
+
+class CredentialExists(ExchangeError):
+    """When a passkey is a customer's already, or is the last one."""
+
+    slug = "credential-exists"
+    title = "This passkey is in use"
+    status = 409
+    action = "Sign in with it; or attach another one before you remove it."
+
+
 class TooManyRequests(ExchangeError):
     """When a key or an address asks faster than it may. `wait` is in seconds."""
 
@@ -197,6 +301,24 @@ class HoldNotFound(ExchangeError):
     action = "Check the id; holds are seen only by the merchant that made them."
 
 
+class SessionNotFound(ExchangeError):
+    """When the customer has no such session, or it has ended."""
+
+    slug = "session-not-found"
+    title = "No such session"
+    status = 404
+    action = "GET /v1/me/sessions lists those that there are."
+
+
+class CredentialNotFound(ExchangeError):
+    """When the customer has no such passkey."""
+
+    slug = "credential-not-found"
+    title = "No such passkey"
+    status = 404
+    action = "GET /v1/me/credentials lists those that there are."
+
+
 class CharityNotFound(ExchangeError):
     """When no charity is registered under this slug or address."""
 
@@ -252,6 +374,46 @@ class MemberConflict(ExchangeError):
     title = "This member is enrolled otherwise"
     status = 409
     action = "Use the customer that the member has, or another member reference."
+
+
+class LinkCodeRefused(ExchangeError):
+    """When a link code is unknown, has expired, or was used by another merchant."""
+
+    slug = "link-code-refused"
+    title = "The link code is not usable"
+    status = 409
+    action = "Ask for a new code where the customer is a member: it lasts ten minutes and serves one merchant."
+
+
+class PurchaseErased(ExchangeError):
+    """When what a key stands for was erased with its customer."""
+
+    slug = "purchase-erased"
+    title = "The purchase's customer was erased"
+    status = 410
+    action = "Do nothing: the points were minted, and nothing is known of whom they were for."
+
+
+class NotYetFinal(ExchangeError):
+    """When a customer cannot be erased because something of theirs is still on its way."""
+
+    slug = "not-yet-final"
+    title = "Something of the customer is not final yet"
+    status = 409
+    action = "Release open holds, wait until all else is final on the chain, then repeat the request."
+    retry_after = 60
+
+
+class PointsRemain(ExchangeError):
+    """When a card customer that is to be erased still has points."""
+
+    slug = "points-remain"
+    title = "The customer still has points"
+    status = 409
+    action = (
+        "Let the customer spend or send them, or give them to a charity (POST /v1/customers/{id}/give), and repeat the"
+        " request once that is final; or send `forfeit: true`, and nobody can ever spend them again."
+    )
 
 
 class ReferenceConflict(ExchangeError):
@@ -522,6 +684,15 @@ class BadSignature(ExchangeError):
     action = "Sign exactly what POST /v1/intents/draft answers, with the holder's key."
 
 
+class NoRecovery(ExchangeError):
+    """When no recovery of the holder's points is due."""
+
+    slug = "no-recovery"
+    title = "No recovery of these points is due"
+    status = 409
+    action = "GET /v1/merchants/{id}/recoveries/{holder} says whether there is one and when it is due."
+
+
 class NotCustodial(ExchangeError):
     """When a merchant acts for a customer that keeps its own key."""
 
@@ -571,6 +742,16 @@ class DatabaseUnavailable(ExchangeError):
     status = 503
     action = "Send the same request again, with the same Idempotency-Key, after the time in Retry-After."
     retry_after = 2
+
+
+class ChainUnavailable(ExchangeError):
+    """When the node does not answer what only it can."""
+
+    slug = "chain-unavailable"
+    title = "The chain cannot be asked"
+    status = 503
+    action = "Send the same request again after the time in Retry-After."
+    retry_after = 5
 
 
 class MirrorUnavailable(ExchangeError):

@@ -8,8 +8,10 @@ from typing import Any
 
 from contracts.deployment import Deployment
 from contracts.eip712 import domain_separator
+from contracts.rpc import Rpc
 from exchange.database import Database
 from exchange.gathering import Gathering
+from exchange.hashing import Hashing
 from exchange.limits import Limits
 from exchange.metrics import Metrics
 from exchange.settings import Settings
@@ -29,6 +31,8 @@ class Gateway:
     streams: Streams
     keys: Gathering[Any, Any]
     purchases: Gathering[Any, Any]
+    rpc: Rpc
+    hashing: Hashing
 
     def now(self) -> int:
         return int(self.clock())
@@ -36,6 +40,10 @@ class Gateway:
     @property
     def master(self) -> bytes:
         return self.settings.master
+
+    @property
+    def pepper(self) -> bytes:
+        return self.settings.pepper.get_secret_value().encode()
 
     def domain(self, contract: bytes) -> bytes:
         """The EIP-712 domain separator of a programme's token or of the exchange."""

@@ -15,7 +15,7 @@ from uuid import UUID
 
 from uuid_utils.compat import uuid7
 
-from exchange import custody, idempotency, points
+from exchange import custody, idempotency, pins, points
 from exchange.custody import Wish
 from exchange.customers import members
 from exchange.database import Connection, one
@@ -51,13 +51,20 @@ class Request:
     amount: str
     order: str
     seconds: int
+    pin: str | None = None
 
 
 async def authorise(
     gateway: Gateway, merchant: Merchant, *, key: str, fingerprint: bytes, request: Request
 ) -> dict[str, Any]:
-    """Sets the points aside. Raises `CustomerNotFound`, `NotCustodial`, `NotEnoughPoints`, `InvalidAmount`."""
+    """Sets the points aside. Raises `CustomerNotFound`, `NotCustodial`, `NotEnoughPoints`, `InvalidAmount`, and what a
+    PIN is refused with: whoever authorised may capture without asking for it again."""
     amount = points.points(request.amount)
+    async with gateway.database.reading(merchant.id) as sql:
+        seen = await idempotency.find(sql, scope=str(merchant.id), key=key, fingerprint=fingerprint)
+    if seen is None:
+        spend = pins.Spend(request.customer, request.member, request.amount, request.pin)
+        await pins.require(gateway, merchant, spend)
     async with gateway.database.transaction(merchant.id) as sql:
         id = uuid7()
         claim = await idempotency.claim(sql, scope=str(merchant.id), key=key, fingerprint=fingerprint, subject=id)
@@ -72,7 +79,7 @@ async def authorise(
         )
         customer = found.get(named)  # type: ignore[arg-type]
         if customer is None:
-            raise CustomerNotFound(f'The merchant has no customer "{named}".')
+            raise CustomerNotFound("The merchant has no such customer.")
         if customer.key is None:
             raise NotCustodial(f"The customer {customer.id} keeps its own key and signs a redemption itself.")
         account = (merchant.programme, customer.holder)

@@ -9,9 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
-from contracts import eip712, packed
+from contracts import eip712, packed, signatures
 from contracts.bindings import Call
-from exchange.calls import GAS
+from exchange.calls import GAS, GAS_OF_CONTRACTS
 
 Kind = Literal["send", "redeem", "swap", "give"]
 
@@ -75,10 +75,11 @@ def typed_data(act: Act, *, chain_id: int, nonce: int, deadline: int) -> dict[st
 def call(act: Act, *, exchange: bytes, nonce: int, deadline: int, signature: bytes) -> Call:
     """The call that carries the intent to the chain."""
     fields = {**message(act, nonce=nonce, deadline=deadline), "signature": signature}
+    gas = GAS[act.kind] + (GAS_OF_CONTRACTS if signature[:1] == signatures.CONTRACT else 0)
     if act.kind == "send":
-        return Call(act.programme, GAS["send"], packed.send(**fields))
+        return Call(act.programme, gas, packed.send(**fields))
     if act.kind == "redeem":
-        return Call(act.programme, GAS["redeem"], packed.redeem(**fields))
+        return Call(act.programme, gas, packed.redeem(**fields))
     if act.kind == "swap":
-        return Call(exchange, GAS["swap"], packed.swap(from_=act.programme, **fields))
-    return Call(exchange, GAS["give"], packed.give(programme=act.programme, **fields))
+        return Call(exchange, gas, packed.swap(from_=act.programme, **fields))
+    return Call(exchange, gas, packed.give(programme=act.programme, **fields))

@@ -18,6 +18,7 @@ from uuid_utils.compat import uuid7
 from contracts import signatures
 from contracts.bindings import Call
 from exchange import intent, markets, vault
+from exchange.authority import require_signed
 from exchange.database import Connection, one, rows
 from exchange.errors import (
     BadSignature,
@@ -43,7 +44,7 @@ SLIPPAGE_BPS: Final = 100
 
 @dataclass(frozen=True, slots=True)
 class Signed:
-    """By the holder's own wallet; verified before anything is looked up."""
+    """By the holder's own key, passkey or contract; verified before anything is stored."""
 
     act: Act
     nonce: int
@@ -57,7 +58,7 @@ class Custodial:
     """To be signed with the customer's sealed key. A swap without a minimum gets the suggested one."""
 
     act: Act
-    customer_id: UUID
+    person: UUID
     key: bytes
 
 
@@ -115,16 +116,12 @@ left join nonces n on n.programme = w.programme and n.holder = w.holder
 """  # noqa: S608 - of constants
 
 
-def verified(gateway: Gateway, act: Act, *, nonce: int, deadline: int, signature: bytes) -> Signed:
-    """A wallet's intent. Raises `BadSignature`."""
+async def verified(gateway: Gateway, act: Act, *, nonce: int, deadline: int, signature: bytes) -> Signed:
+    """A holder's own intent. Raises `BadSignature`, `NonceOutOfWindow`, and `ChainUnavailable` for a contract's."""
     if nonce >= intent.NONCE_END:
         raise NonceOutOfWindow(f"The nonce {nonce} is beyond what the token can ever accept.")
     digest = intent.digest(act, gateway.domain(act.programme), nonce=nonce, deadline=deadline)
-    if signature[:1] != signatures.ECDSA or len(signature) != 65:
-        raise BadSignature("The signature has no form that the token reads.")
-    signer = signatures.recover(digest, signature)
-    if signer != act.holder:
-        raise BadSignature(f"The signature over this intent is not that of {checksum(act.holder)}.")
+    await require_signed(gateway, token=act.programme, holder=act.holder, digest=digest, signature=signature)
     return Signed(act=act, nonce=nonce, deadline=deadline, signature=signature, digest=digest)
 
 
@@ -236,7 +233,7 @@ def _judge(
     else:
         nonce, deadline = account.next_nonce, gateway.now() + gateway.settings.intent_life
         digest = intent.digest(act, gateway.domain(act.programme), nonce=nonce, deadline=deadline)
-        key = vault.unseal(gateway.master, proposal.key, purpose=f"customer:{proposal.customer_id}")
+        key = vault.unseal(gateway.master, proposal.key, purpose=f"customer:{proposal.person}")
         signature = signatures.sign(key, digest)
     account.spendable -= act.amount
     account.next_nonce = max(account.next_nonce, nonce + 1)
@@ -353,15 +350,30 @@ left join lateral (select block, transaction_index from mirror.entry where inten
 left join mirror.block k on k.number = e.block
 left join mirror.transaction t on t.block = e.block and t.index = e.transaction_index
 left join mirror.swap s on s.block = e.block and s.intent = i.digest
-where i.id = %s
+"""
+_OF_ID: Final = f"{_STATUS} where i.id = %s"
+_PENDING: Final = f"""
+{_STATUS}
+where i.holder = %s and e.block is null and i.deadline >= %s
+  and not (c.state = 'refused' or (c.state = 'placed' and c.failure is not null))
+order by i.id desc limit 100
 """
 
 
 async def status(sql: Connection, id: UUID) -> dict[str, Any]:
     """The intent with its live status, the reason if it was refused, and where it is on the chain."""
-    row = await one(sql, _STATUS, id)
+    row = await one(sql, _OF_ID, id)
     if row is None:
         raise IntentNotFound(f"There is no intent {id}.")
+    return _shown(row)
+
+
+async def pending(sql: Connection, holder: bytes, *, now: int) -> list[dict[str, Any]]:
+    """Of a holder: what was accepted and can still take effect, newest first, a hundred at most."""
+    return [_shown(row) for row in await rows(sql, _PENDING, holder, now)]
+
+
+def _shown(row: dict[str, Any]) -> dict[str, Any]:
     found = answer(row)
     if row["block"] is not None:
         found["status"] = "final" if row["block"] <= row["finalized"] else "confirmed"

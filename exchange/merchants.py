@@ -6,7 +6,8 @@ and never leave this process in the clear. Creation, first quote, consents and m
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import Any, Final
 from uuid import UUID
 
@@ -21,6 +22,7 @@ from exchange.errors import InvalidRequest, MerchantExists, MerchantNotFound
 from exchange.gateway import Gateway
 from exchange.hexes import checksum
 from exchange.merchant import COLUMNS, Merchant
+from exchange.points import EarningRule
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,11 +34,14 @@ class Application:
     symbol: str
     currency: str
     rate_millionths: int
+    return_window: int
+    offsets: bool
     quote: Quote | None
     margin: int
     limits: Limits
     owner: bytes | None
     partners: tuple[str, ...]
+    pin_from: int | None  # base units from which a card's PIN is asked for; None is never
 
 
 def check(application: Application) -> None:
@@ -52,8 +57,9 @@ async def onboard(gateway: Gateway, sql: Connection, application: Application, *
     check(application)
     merchant = await _store(gateway, sql, application, id)
     await sql.execute(
-        "insert into exchange.earning_rule (merchant_id, version, rate_millionths) values (%s, 1, %s)",
-        (merchant.id, application.rate_millionths),
+        "insert into exchange.earning_rule (merchant_id, version, rate_millionths, return_window, offsets)"
+        " values (%s, 1, %s, %s, %s)",
+        (merchant.id, application.rate_millionths, application.return_window, application.offsets),
     )
     if application.quote is not None:
         await owner.post_quote(gateway, sql, merchant, application.quote)
@@ -105,12 +111,12 @@ async def _store(gateway: Gateway, sql: Connection, application: Application, id
     try:
         await sql.execute(
             "insert into exchange.merchant (id, slug, name, symbol, currency, minor_digits, programme, owner,"
-            " owner_key, issuer, issuer_key, entry_cap, supply_cap, call_id)"
-            " values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
+            " owner_key, issuer, issuer_key, entry_cap, supply_cap, call_id, pin_from)"
+            " values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
             (
                 id, merchant.slug, merchant.name, merchant.symbol, merchant.currency, merchant.minor_digits, address,
                 merchant.owner, merchant.owner_key, issuer, merchant.issuer_key, merchant.entry_cap,
-                merchant.supply_cap, call_id,
+                merchant.supply_cap, call_id, application.pin_from,
             ),
         )  # fmt: skip
     except psycopg.errors.UniqueViolation as error:
@@ -153,6 +159,34 @@ async def allowed(sql: Connection, who: Caller, id: UUID) -> Merchant:
     return await find(sql, id, keys=who.role == "operator")
 
 
+async def rule(sql: Connection, merchant: Merchant) -> EarningRule:
+    """The one in force."""
+    row = await one(
+        sql,
+        "select version, rate_millionths, return_window, offsets from exchange.earning_rule where merchant_id = %s"
+        " order by version desc limit 1",
+        merchant.id,
+    )
+    if row is None:
+        raise RuntimeError(f"merchant {merchant.id} has no earning rule")
+    return EarningRule(**row)
+
+
+async def change_rule(sql: Connection, merchant: Merchant, changes: Mapping[str, Any]) -> EarningRule:
+    """What is accepted from now on goes by the new rule; earlier purchases keep theirs. One change after another."""
+    await sql.execute("select pg_advisory_xact_lock(hashtextextended(%s, 2))", (str(merchant.id),))
+    before = await rule(sql, merchant)
+    if replace(before, **changes) == before:
+        return before
+    after = replace(before, **changes, version=before.version + 1)
+    await sql.execute(
+        "insert into exchange.earning_rule (merchant_id, version, rate_millionths, return_window, offsets)"
+        " values (%s, %s, %s, %s, %s)",
+        (merchant.id, after.version, after.rate_millionths, after.return_window, after.offsets),
+    )
+    return after
+
+
 async def consent(
     gateway: Gateway,
     sql: Connection,
@@ -170,6 +204,15 @@ async def consent(
 
 
 # --- answers
+
+
+def terms(merchant: Merchant, rule: EarningRule) -> dict[str, Any]:
+    digits = points.POINT_DIGITS + 6 - merchant.minor_digits
+    return {
+        "points_per_unit": points.render(rule.rate_millionths, digits=digits),
+        "return_window": rule.return_window,
+        "offset_shortfalls": rule.offsets,
+    }
 
 
 def created(merchant: Merchant, key: str | None) -> dict[str, Any]:
@@ -190,11 +233,6 @@ def created(merchant: Merchant, key: str | None) -> dict[str, Any]:
 
 async def show(gateway: Gateway, sql: Connection, merchant: Merchant) -> dict[str, Any]:
     """The merchant with what the chain says of its programme."""
-    rule = await one(
-        sql,
-        "select rate_millionths from exchange.earning_rule where merchant_id = %s order by version desc limit 1",
-        merchant.id,
-    )
     creation = await one(
         sql,
         "select c.state, c.failure from exchange.programme m join exchange.call c on c.id = m.call_id where m.id = %s",
@@ -208,8 +246,7 @@ async def show(gateway: Gateway, sql: Connection, merchant: Merchant) -> dict[st
         shown["status"] = "active"
     elif creation is not None and creation["failure"] is not None:
         shown.update(status="refused", reason=creation["failure"])
-    digits = points.POINT_DIGITS + 6 - merchant.minor_digits
-    shown["points_per_unit"] = points.render(0 if rule is None else rule["rate_millionths"], digits=digits)
+    shown |= terms(merchant, await rule(sql, merchant))
     shown["keys"] = await auth.keys(sql, merchant.id)
     shown["market"] = None if market is None else offer(market, snapshot)
     shown["as_of"] = history.as_of(await history.head(sql))

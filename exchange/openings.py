@@ -32,8 +32,8 @@ LARGEST: Final = 1_000
 # What the programme has outstanding by the mirror, and what is promised and not in the mirror yet.
 _ISSUED: Final = """
 select coalesce((select amount from mirror.supply where programme = %(programme)s), 0)
-     + coalesce((select sum(points) from exchange.purchase
-                 where merchant_id = %(merchant)s and batch_number is null and points > 0), 0)
+     + coalesce((select sum(points - cancelled) from exchange.purchase
+                 where merchant_id = %(merchant)s and batch_number is null and points > cancelled), 0)
      + coalesce((select sum(b.total) from exchange.batch b where b.merchant_id = %(merchant)s
                  and b.number > coalesce((select max(number) from mirror.batch
                                           where programme = %(programme)s), 0)), 0) as points
@@ -63,7 +63,7 @@ class Known:
     room: int
 
 
-_NOBODY: Final = Customer(UUID(int=0), bytes(20), "custodial", None)
+_NOBODY: Final = Customer(UUID(int=0), UUID(int=0), bytes(20), "custodial", None)
 """Stands, in a dry run, for a customer that would be enrolled."""
 
 
@@ -197,7 +197,7 @@ def _judge(
 def _facts(item: Opening, amount: int, known: Known, now: datetime) -> Facts:
     customer = known.members.get(item.member)
     if customer is None:
-        raise CustomerNotFound(f'The merchant has no member "{item.member}".')
+        raise CustomerNotFound("The merchant has no member of this number.")
     return Facts(
         reference=item.key,
         customer_id=customer.id,

@@ -33,10 +33,13 @@ _MINOR_DIGITS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class EarningRule:
-    """`rate_millionths`: points base units per currency minor unit, in millionths."""
+    """`rate_millionths`: points base units per currency minor unit, in millionths. Beside it, the terms: days in which
+    a sale may be returned, and whether shortfalls are offset by later earnings."""
 
     version: int
     rate_millionths: int
+    return_window: int = 0
+    offsets: bool = False
 
     def points(self, amount_minor: int) -> int:
         """Base units earned; what is less than one is not."""
@@ -52,7 +55,7 @@ def parse(text: str, *, digits: int, name: str, largest: int, zero: bool = False
     """`text` in units of 10^-digits. Raises `InvalidAmount` or `AmountTooLarge`, naming `name`."""
     match = _DECIMAL.fullmatch(text)
     if match is None:
-        raise InvalidAmount(f'{name} is "{text[:60]}", which is not a decimal number.', field=name)
+        raise InvalidAmount(f"{name} is not a decimal number.", field=name)
     sign, whole, fraction = match.groups(default="")
     if sign:
         raise InvalidAmount(f"{name} is negative.", field=name)

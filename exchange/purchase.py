@@ -28,11 +28,12 @@ from exchange.hexes import checksum, hexed
 from exchange.merchant import Merchant
 
 CLOCK_TOLERANCE: Final = 300
+DAY: Final = 86_400
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class Report(msgspec.Struct, frozen=True, gc=False):
-    """As the merchant sent it. Exactly one of `customer` and `member` is set."""
+    """As the merchant sent it. Exactly one of `customer` (the merchant's own id of it) and `member` is set."""
 
     reference: str
     customer: UUID | None
@@ -60,6 +61,8 @@ class Facts(msgspec.Struct, frozen=True, gc=False):
     points: int
     rule_version: int | None
     kind: Literal["sale", "opening"] = "sale"
+    available_at: int = 0  # Unix seconds: when the return window closes
+    withheld: int = 0  # base units that it earned beyond `points`, kept back for an older shortfall
 
     @property
     def fingerprint(self) -> bytes:
@@ -89,7 +92,7 @@ COLUMNS: Final = {
     "merchant_id": "uuid", "kind": "text", "rule_version": "int4", "accepted_at": "int8", "id": "uuid",
     "reference": "text", "fingerprint": "bytea", "customer_id": "uuid", "holder": "bytea", "amount_minor": "int8",
     "store": "text", "purchased_at": "timestamptz", "points": "int8", "salt": "bytea", "mint_by": "int8",
-    "signature": "bytea",
+    "signature": "bytea", "withheld": "int8", "available_at": "int8",
 }  # fmt: skip
 """Of a row that is inserted, with their types in PostgreSQL."""
 
@@ -126,7 +129,14 @@ def judge(
         purchased_at=bought,
         points=earned,
         rule_version=rule.version,
+        available_at=int(bought.timestamp()) + rule.return_window * DAY if rule.return_window else 0,
     )
+
+
+def withhold(facts: Facts, owed: int) -> Facts:
+    """Less is earned, as long as base units are `owed` of an earlier shortfall."""
+    kept = min(facts.points, owed)
+    return msgspec.structs.replace(facts, points=facts.points - kept, withheld=kept)
 
 
 def accept(facts: Facts, promise: Promise) -> dict[str, Any]:
@@ -138,6 +148,7 @@ def accept(facts: Facts, promise: Promise) -> dict[str, Any]:
 
 def draft(facts: Facts, promise: Promise) -> dict[str, Any]:
     """The row of a purchase, but for the signature; `commitment` is no column, for it follows from the others."""
+    available_at = max(promise.now, facts.available_at)
     row: dict[str, Any] = {
         "merchant_id": promise.merchant.id,
         "id": uuid7(),
@@ -153,7 +164,9 @@ def draft(facts: Facts, promise: Promise) -> dict[str, Any]:
         "rule_version": facts.rule_version,
         "salt": os.urandom(16),
         "accepted_at": promise.now,
-        "mint_by": promise.now + promise.receipt_life,
+        "mint_by": available_at + promise.receipt_life,
+        "withheld": facts.withheld,
+        "available_at": available_at,
     }
     row["commitment"] = commit(row, promise.merchant)
     return row
@@ -181,7 +194,9 @@ def values(row: Mapping[str, Any]) -> list[Any]:
 
 
 def commit(row: Mapping[str, Any], merchant: Merchant) -> bytes:
-    """The salted commitment to the facts of the sale, `purchase` in the receipt."""
+    """The salted commitment to the facts of the sale, `purchase` in the receipt: kept, if the salt is gone."""
+    if row["salt"] is None:
+        return bytes(row["commitment"])
     return commitment(
         salt=row["salt"],
         merchant_reference=row["reference"],
@@ -204,9 +219,12 @@ def answer(row: Mapping[str, Any], merchant: Merchant, chain_id: int) -> dict[st
         "currency": merchant.currency,
         "store": row["store"],
         "purchased_at": row["purchased_at"],
+        "earned": points.render_points(row["points"] + row["withheld"]),
+        "offset": points.render_points(row["withheld"]),
         "points": earned,
         # Nothing is minted for what earned nothing: it is final as it stands.
-        "status": "accepted" if row["points"] else "final",
+        "status": ("pending" if _waits(row) else "accepted") if row["points"] else "final",
+        "available_at": shown(row["available_at"]) if _waits(row) else None,
         "receipt": {
             "chain_id": chain_id,
             "programme": programme,
@@ -216,7 +234,7 @@ def answer(row: Mapping[str, Any], merchant: Merchant, chain_id: int) -> dict[st
             "purchase": hexed(row.get("commitment") or commit(row, merchant)),
             "accepted_at": row["accepted_at"],
             "mint_by": row["mint_by"],
-            "salt": hexed(row["salt"]),
+            "salt": None if row["salt"] is None else hexed(row["salt"]),
             "signature": hexed(row["signature"]),
             "domain": {
                 "name": eip712.NAME,
@@ -228,7 +246,17 @@ def answer(row: Mapping[str, Any], merchant: Merchant, chain_id: int) -> dict[st
     }
 
 
+def _waits(row: Mapping[str, Any]) -> bool:
+    """Whether its points were to be pending when it was accepted."""
+    return bool(row["available_at"] > row["accepted_at"])
+
+
+def shown(at: int) -> str:
+    """Unix seconds as RFC 3339."""
+    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
 def same(stored: Mapping[str, Any], facts: Facts) -> None:
     """Raises `ReferenceConflict` unless the stored purchase has these facts."""
     if stored["fingerprint"] != facts.fingerprint:
-        raise ReferenceConflict(f'The reference "{facts.reference}" belongs to a purchase with other facts.')
+        raise ReferenceConflict("The reference belongs to a purchase with other facts.")

@@ -7,6 +7,7 @@ keys: whoever loses looks again and answers what the winner stored.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, Final
 from uuid import UUID
 
@@ -16,7 +17,7 @@ from psycopg.rows import DictRow
 
 from contracts import crash
 from contracts.signatures import signer
-from exchange import idempotency, purchase
+from exchange import idempotency, points, purchase, shortfalls
 from exchange.database import Connection, one
 from exchange.errors import CustomerNotFound, ExchangeError, PurchaseNotFound, RequestInFlight
 from exchange.gateway import Gateway
@@ -24,23 +25,23 @@ from exchange.hexes import hexed
 from exchange.history import as_of
 from exchange.merchant import Merchant
 from exchange.points import EarningRule
-from exchange.purchase import Promise, Report
+from exchange.purchase import Facts, Promise, Report
 
 ATTEMPTS: Final = 3
 
 _LOOKUP: Final = """
-select k.fingerprint as key_fingerprint, r.version, r.rate_millionths, c.id as known_customer, c.holder as known_holder,
-       p.*
+select k.fingerprint as key_fingerprint, r.version, r.rate_millionths, r.return_window, r.offsets,
+       c.id as known_customer, c.holder as known_holder, p.*
 from (values (1)) as request
 left join exchange.idempotency k on k.scope = %s and k.key = %s
-left join lateral (select version, rate_millionths from exchange.earning_rule
+left join lateral (select version, rate_millionths, return_window, offsets from exchange.earning_rule
                    where merchant_id = %s order by version desc limit 1) r on true
-left join lateral (select c.id, c.holder from exchange.member b join exchange.customer c on c.id = b.customer_id
+left join lateral (select b.id, c.holder from exchange.member b join exchange.customer c on c.id = b.customer_id
                    where b.merchant_id = %s and b.{column} = %s) c on true
 left join exchange.purchase p on p.merchant_id = %s and p.reference = %s
 """
 _BY_MEMBER: Final = _LOOKUP.format(column="reference")
-_BY_CUSTOMER: Final = _LOOKUP.format(column="customer_id")
+_BY_CUSTOMER: Final = _LOOKUP.format(column="id")
 
 _INSERT: Final = f"""
 with claimed as (insert into exchange.idempotency (scope, key, fingerprint, subject) values (%s, %s, %s, %s))
@@ -89,15 +90,16 @@ async def _attempt(gateway: Gateway, sql: Connection, reported: Reported) -> Dic
         raise RuntimeError(f"merchant {merchant.id} has no earning rule")
     if found["key_fingerprint"] is not None:
         if found["key_fingerprint"] != fingerprint:
-            raise idempotency.reused(key)
+            raise idempotency.reused()
         if found["id"] is not None:
             return found
     if found["known_customer"] is None:
         raise unknown(report)
+    rule = EarningRule(found["version"], found["rate_millionths"], found["return_window"], found["offsets"])
     facts = purchase.judge(
         report,
         merchant=merchant,
-        rule=EarningRule(found["version"], found["rate_millionths"]),
+        rule=rule,
         customer_id=found["known_customer"],
         holder=found["known_holder"],
         now=gateway.now(),
@@ -106,10 +108,15 @@ async def _attempt(gateway: Gateway, sql: Connection, reported: Reported) -> Dic
         purchase.same(found, facts)
         claim = await idempotency.claim(sql, scope=scope, key=key, fingerprint=fingerprint, subject=found["id"])
         return found if claim.first or claim.subject == found["id"] else None
-    row = purchase.accept(facts, promise(gateway, merchant))
-    crash.point("gateway: purchase signed, not stored")
+    insert = partial(_insert, gateway, merchant, sql, key=key, fingerprint=fingerprint)
     try:
-        await sql.execute(_INSERT, (scope, key, fingerprint, row["id"], *purchase.values(row)))
+        if rule.offsets and await shortfalls.owed(sql, merchant, [facts.holder]):
+            async with sql.transaction():
+                owed = await shortfalls.lock(sql, merchant, [facts.holder])
+                row = await insert(purchase.withhold(facts, owed[facts.holder]))
+                await shortfalls.offset(sql, [row])
+        else:
+            row = await insert(facts)
     except psycopg.errors.UniqueViolation:
         return None
     crash.point("gateway: purchase stored, not answered")
@@ -117,10 +124,19 @@ async def _attempt(gateway: Gateway, sql: Connection, reported: Reported) -> Dic
     return row
 
 
+async def _insert(
+    gateway: Gateway, merchant: Merchant, sql: Connection, facts: Facts, *, key: str, fingerprint: bytes
+) -> dict[str, Any]:
+    row = purchase.accept(facts, promise(gateway, merchant))
+    crash.point("gateway: purchase signed, not stored")
+    await sql.execute(_INSERT, (str(merchant.id), key, fingerprint, row["id"], *purchase.values(row)))
+    return row
+
+
 def unknown(report: Report) -> CustomerNotFound:
     if report.member is None:
         return CustomerNotFound(f"The merchant has no customer {report.customer}.")
-    return CustomerNotFound(f'The merchant has no member "{report.member}".')
+    return CustomerNotFound("The merchant has no member of this number.")
 
 
 # --- how far a purchase has come
@@ -149,7 +165,8 @@ async def status(
     if row is None:
         raise PurchaseNotFound(f'The merchant has no purchase "{value}".')
     answer = purchase.answer(row, merchant, gateway.deployment.chain_id)
-    answer["status"] = stage(row)
+    answer["status"] = stage(row, now=gateway.now())
+    answer["cancelled"] = points.render_points(row["cancelled"])
     answer["chain"] = (
         None
         if row["batch_number"] is None
@@ -165,10 +182,15 @@ async def status(
     return answer
 
 
-def stage(row: DictRow) -> str:
-    """accepted, submitted (in a transaction), confirmed (in a block) or final (in a finalized one)."""
+def stage(row: DictRow, *, now: int) -> str:
+    """pending (it may still be returned), accepted, submitted (in a transaction), confirmed (in a block) or final (in
+    a finalized one); or cancelled, if it was returned before anything was minted."""
     if row["points"] == 0:
         return "final"
+    if row["points"] == row["cancelled"]:
+        return "cancelled"
+    if row["batch_number"] is None and row["available_at"] > now:
+        return "pending"
     if row["block"] is not None:
         return "final" if row["block"] <= row["finalized"] else "confirmed"
     return "submitted" if row["call_state"] == "placed" else "accepted"

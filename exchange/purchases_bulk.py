@@ -9,15 +9,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 import msgspec
 import psycopg
 
-from exchange import idempotency, purchase
+from exchange import idempotency, purchase, shortfalls
 from exchange.database import Connection, one, rows
-from exchange.errors import ExchangeError, RequestInFlight
+from exchange.errors import ExchangeError, PurchaseErased, RequestInFlight
 from exchange.gateway import Gateway
 from exchange.merchant import Merchant
 from exchange.points import EarningRule
@@ -36,8 +36,8 @@ from unnest({", ".join(f"%b::{kind}[]" for kind in _ARRAYS.values())}) as own
 """Takes `columns`."""
 
 _MEMBERS: Final = """
-select b.reference, c.id, c.holder from exchange.member b join exchange.customer c on c.id = b.customer_id
-where b.merchant_id = %s and (b.reference = any(%s) or b.customer_id = any(%s))
+select b.reference, b.id, c.holder from exchange.member b join exchange.customer c on c.id = b.customer_id
+where b.merchant_id = %s and (b.reference = any(%s) or b.id = any(%s))
 """
 
 Item = Report | ExchangeError
@@ -51,6 +51,7 @@ class Known:
     rule: EarningRule
     customers: dict[Any, tuple[Any, bytes]]  # member reference or customer id -> (customer id, holder)
     purchases: dict[str, dict[str, Any]]  # by reference
+    owed: dict[bytes, int] = field(default_factory=dict)  # base units of shortfalls to be offset, by holder
 
 
 async def accept(gateway: Gateway, merchant: Merchant, *, key: str, fingerprint: bytes, items: Sequence[Item]) -> bytes:
@@ -64,6 +65,7 @@ async def accept(gateway: Gateway, merchant: Merchant, *, key: str, fingerprint:
             repeated = _repeated(items, known, claim.outcome or {})
             return await asyncio.to_thread(_answer, gateway, merchant, repeated)
         results, fresh = await asyncio.to_thread(_judge_all, items, known, promise(gateway, merchant))
+        offsetting = [row["holder"] for row in fresh if row["withheld"]]
         try:
             async with gateway.database.transaction(merchant.id) as sql:
                 refused = {str(i): result.problem() for i, result in enumerate(results) if _is_refusal(result)}
@@ -71,7 +73,14 @@ async def accept(gateway: Gateway, merchant: Merchant, *, key: str, fingerprint:
                     sql, scope=scope, key=key, fingerprint=fingerprint, subject=None, outcome=refused
                 )
                 if claim.first:
+                    if offsetting:
+                        # What was looked up may have been offset by others since: it is judged again under the lock.
+                        owed = await shortfalls.lock(sql, merchant, offsetting)
+                        known = replace(known, owed=owed)
+                        results, fresh = await asyncio.to_thread(_judge_all, items, known, promise(gateway, merchant))
                     await store(sql, fresh)
+                    if offsetting:
+                        await shortfalls.offset(sql, fresh)
         except psycopg.errors.UniqueViolation:
             continue
         if claim.first:
@@ -84,7 +93,7 @@ async def _known(sql: Connection, merchant: Merchant, items: Sequence[Item]) -> 
     reports = [item for item in items if isinstance(item, Report)]
     rule = await one(
         sql,
-        "select version, rate_millionths from exchange.earning_rule where merchant_id = %s"
+        "select version, rate_millionths, return_window, offsets from exchange.earning_rule where merchant_id = %s"
         " order by version desc limit 1",
         merchant.id,
     )
@@ -99,8 +108,11 @@ async def _known(sql: Connection, merchant: Merchant, items: Sequence[Item]) -> 
     stored = await rows(
         sql, "select * from exchange.purchase where merchant_id = %s and reference = any(%s)", merchant.id, references
     )
+    terms = EarningRule(**rule)
+    holders = [bytes(holder) for _, holder in known.values()]
     return Known(
-        rule=EarningRule(rule["version"], rule["rate_millionths"]),
+        rule=terms,
+        owed=await shortfalls.owed(sql, merchant, holders) if terms.offsets else {},
         customers=known,
         purchases={row["reference"]: row for row in stored},
     )
@@ -108,7 +120,7 @@ async def _known(sql: Connection, merchant: Merchant, items: Sequence[Item]) -> 
 
 def _judge_all(items: Sequence[Item], known: Known, promise: Promise) -> tuple[list[Any], list[dict[str, Any]]]:
     """For each item its row or its refusal, and the rows that are new. A reference may come twice, with equal facts."""
-    stored = dict(known.purchases)
+    stored, owed = dict(known.purchases), dict(known.owed)
     results: list[Any] = []
     fresh: list[dict[str, Any]] = []
     for item in items:
@@ -128,6 +140,9 @@ def _judge_all(items: Sequence[Item], known: Known, promise: Promise) -> tuple[l
             )
             row = stored.get(item.reference)
             if row is None:
+                if facts.holder in owed:
+                    facts = purchase.withhold(facts, owed[facts.holder])
+                    owed[facts.holder] -= facts.withheld
                 row = stored[item.reference] = purchase.draft(facts, promise)
                 fresh.append(row)
             else:
@@ -152,9 +167,12 @@ def columns(fresh: Sequence[dict[str, Any]]) -> list[Any]:
 
 def _repeated(items: Sequence[Item], known: Known, refused: dict[str, dict[str, Any]]) -> list[Any]:
     return [
-        refused[str(i)] if str(i) in refused else known.purchases[item.reference]  # type: ignore[union-attr]
+        refused[str(i)] if str(i) in refused else known.purchases.get(item.reference, _ERASED)  # type: ignore[union-attr]
         for i, item in enumerate(items)
     ]
+
+
+_ERASED: Final = PurchaseErased("The purchase was accepted, and erased with its customer since.")
 
 
 def _is_refusal(result: Any) -> bool:

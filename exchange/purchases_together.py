@@ -1,8 +1,9 @@
 """Accepting purchases one by one, but together: a merchant's that are reported at the same time share a transaction.
 
 A round looks up what it needs in one statement and stores keys and purchases in another, which is its transaction.
-Each report is judged alone. What is not simply new (a key or a reference that was seen, in the table or in this round)
-is left out and then accepted by itself, as is everything if the round loses a race for a unique key. A round is of one
+Each report is judged alone. What is not simply new (a key or a reference that was seen, in the table or in this round,
+or an earlier shortfall that may have to be offset) is left out and then accepted by itself, as is everything if the
+round loses a race. A round is of one
 merchant: no transaction is ever of two.
 """
 
@@ -19,7 +20,7 @@ from psycopg.rows import DictRow
 from contracts import crash
 from exchange import purchase, purchases, purchases_bulk
 from exchange.database import Connection, rows
-from exchange.errors import ExchangeError
+from exchange.errors import ExchangeError, RequestInFlight
 from exchange.gateway import Gateway
 from exchange.merchant import Merchant
 from exchange.points import EarningRule
@@ -28,18 +29,19 @@ from exchange.purchases import Reported
 
 # Each look-up is of one row by a unique index; `limit` keeps the planner from reading whole tables that are small yet.
 _LOOK_UP: Final = """
-select k.key is not null or p.id is not null as seen, c.id as customer, c.holder, r.version, r.rate_millionths
+select k.key is not null or p.id is not null as seen, b.id as customer, c.holder,
+       r.version, r.rate_millionths, r.return_window, r.offsets
 from unnest(%b::text[], %b::text[], %b::text[], %b::uuid[]) with ordinality as a (key, reference, member, customer, n)
-left join (select version, rate_millionths from exchange.earning_rule
+left join (select version, rate_millionths, return_window, offsets from exchange.earning_rule
            where merchant_id = %b order by version desc limit 1) r on true
 left join lateral (select key from exchange.idempotency where scope = %b and key = a.key limit 1) k on true
 left join lateral (select id from exchange.purchase
                    where merchant_id = %b and reference = a.reference limit 1) p on true
-left join lateral (select customer_id from exchange.member where merchant_id = %b and reference = a.member
+left join lateral (select id, customer_id from exchange.member where merchant_id = %b and reference = a.member
                    union all
-                   select customer_id from exchange.member where merchant_id = %b and customer_id = a.customer
+                   select id, customer_id from exchange.member where merchant_id = %b and id = a.customer
                    limit 1) b on true
-left join lateral (select id, holder from exchange.customer where id = b.customer_id limit 1) c on true
+left join lateral (select holder from exchange.customer where id = b.customer_id limit 1) c on true
 order by a.n
 """
 _INSERT: Final = f"""
@@ -62,7 +64,7 @@ async def accept_round(asked: Sequence[tuple[Gateway, Reported]]) -> list[DictRo
     everybody = [reported for _, reported in asked]
     try:
         outcomes = await _together(gateway, merchant, everybody)
-    except psycopg.errors.UniqueViolation:
+    except (psycopg.errors.UniqueViolation, RequestInFlight):
         outcomes = [None] * len(everybody)
     return [
         await _alone(gateway, reported) if outcome is None else outcome
@@ -81,7 +83,7 @@ async def _together(
     async with gateway.database.reading(merchant.id) as sql:
         for reported, found in zip(everybody, await _look_up(sql, merchant, everybody), strict=True):
             twin = any(reported.key == each.key or reported.report.reference == each.report.reference for each in fresh)
-            simple = not (found["seen"] or twin or found["version"] is None)
+            simple = not (found["seen"] or twin or found["version"] is None or found["offsets"])
             outcome = _judged(reported, found, promise) if simple else None
             outcomes.append(outcome)
             if isinstance(outcome, dict):
@@ -96,12 +98,12 @@ async def _together(
 
 def _judged(reported: Reported, found: DictRow, promise: Promise) -> dict[str, Any] | ExchangeError:
     try:
-        if found["customer"] is None:
+        if found["holder"] is None:
             raise purchases.unknown(reported.report)
         facts = purchase.judge(
             reported.report,
             merchant=promise.merchant,
-            rule=EarningRule(found["version"], found["rate_millionths"]),
+            rule=EarningRule(found["version"], found["rate_millionths"], found["return_window"], found["offsets"]),
             customer_id=found["customer"],
             holder=found["holder"],
             now=promise.now,

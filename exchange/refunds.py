@@ -2,8 +2,11 @@
 
 What a refund takes back follows from the rule that the purchase earned by: of what is left of the amount the customer
 keeps the points, the rest goes. Refunds of one purchase are made one after another, under a lock on it, so that
-together they never exceed it. The gateway only writes the refund down; the relayer proves the receipt on the chain once
-it is there (`exchange/relayer/refunding.py`). What the customer has spent already is a shortfall: the chain tells.
+together they never exceed it. While the purchase is in no batch, a refund lowers what will be minted, at once and for
+good: its answer has the issuer's receipt of what is left, which takes the place of the one before. Later the gateway
+only writes the refund down, and the relayer proves the receipt on the chain (`exchange/relayer/refunding.py`); what the
+customer has spent already is a shortfall: the chain tells. If the purchase had offset an earlier shortfall, the refund
+takes what was minted first, and then makes owed again what was offset: as if only the rest had been bought.
 """
 
 from __future__ import annotations
@@ -17,7 +20,9 @@ import psycopg
 import structlog
 from uuid_utils.compat import uuid7
 
-from exchange import idempotency, points
+from contracts import eip712
+from exchange import idempotency, points, purchases, shortfalls
+from exchange import purchase as receipts
 from exchange.database import Connection, one, snapshot
 from exchange.errors import (
     PurchaseNotFound,
@@ -27,16 +32,16 @@ from exchange.errors import (
     RequestInFlight,
 )
 from exchange.gateway import Gateway
+from exchange.hexes import hexed
 from exchange.history import as_of, head
 from exchange.merchant import Merchant
 from exchange.points import EarningRule
-from exchange.purchases import ATTEMPTS
 
 WINDOW: Final = 4_096
 """Batches whose receipts the token remembers (`Issuing.ROOTS`)."""
 
 _PURCHASE: Final = """
-select p.id, p.amount_minor, p.points, p.batch_number, r.version, r.rate_millionths, m.next_batch
+select p.*, r.version, r.rate_millionths, m.next_batch
 from exchange.purchase p
 join exchange.merchant m on m.id = p.merchant_id
 left join exchange.earning_rule r on r.merchant_id = p.merchant_id and r.version = p.rule_version
@@ -45,13 +50,15 @@ for no key update of p
 """
 
 _BEFORE: Final = """
-select coalesce(sum(amount_minor), 0)::bigint as amount, coalesce(max(taken), 0)::bigint as taken
+select coalesce(sum(amount_minor), 0)::bigint as amount, coalesce(max(taken), 0)::bigint as taken,
+       coalesce(sum(restored), 0)::bigint as restored
 from exchange.refund where merchant_id = %s and purchase_id = %s
 """
 
 _INSERT: Final = """
-insert into exchange.refund (merchant_id, id, purchase_id, reference, amount_minor, points, taken)
-values (%s, %s, %s, %s, %s, %s, %s) returning *
+insert into exchange.refund (merchant_id, id, purchase_id, reference, amount_minor, points, taken, cancelled, restored,
+                             promised, amended_at, signature)
+values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s) returning *
 """
 
 # The chain reports clawbacks of one receipt in the order in which they were made, and so are ours.
@@ -91,12 +98,33 @@ def taken_back(*, rule: EarningRule, amount_minor: int, earned: int, refunded_mi
     return earned - rule.points(amount_minor - refunded_minor)
 
 
+@dataclass(frozen=True, slots=True)
+class Shares:
+    """Where the points of one refund come from, in base units; `taken` is clawed back of the purchase in all."""
+
+    amount_minor: int
+    cancelled: int
+    clawed: int
+    taken: int
+    restored: int
+
+
+def shared(*, points: int, batched: bool, cancelled: int, taken: int, owed: int, before: int) -> tuple[int, int, int]:
+    """`owed` points are taken back in all, `before` of them earlier: what this refund cancels, claws back, restores.
+
+    Of a purchase with a receipt of `points`, of which `cancelled` and `taken` went earlier. Pure.
+    """
+    held = min(owed - before, points - cancelled - taken)
+    restored = owed - before - held
+    return (0, held, restored) if batched else (held, 0, restored)
+
+
 async def accept(gateway: Gateway, merchant: Merchant, *, key: str, fingerprint: bytes, wish: Wish) -> dict[str, Any]:
     """The refund as it was accepted, the same for every repetition.
 
     Raises `PurchaseNotFound`, `ReferenceConflict`, `RefundTooLarge`, `RefundWindowClosed`, `InvalidAmount`.
     """
-    for _ in range(ATTEMPTS):
+    for _ in range(purchases.ATTEMPTS):
         try:
             async with gateway.database.transaction(merchant.id) as sql:
                 row = await _accept(gateway, sql, merchant, key=key, fingerprint=fingerprint, wish=wish)
@@ -123,16 +151,43 @@ async def _accept(
     bought = await one(sql, _PURCHASE, merchant.id, wish.purchase)
     if bought is None:
         raise PurchaseNotFound(f'The merchant has no purchase "{wish.purchase}".')
-    amount, owed, before = await _judge(sql, merchant, bought, wish)
-    row = await one(sql, _INSERT, merchant.id, id, wish.purchase, wish.reference, amount, owed - before, owed)
+    shares = await _judge(sql, merchant, bought, wish)
+    amended = _amended(gateway, merchant, bought, shares) if shares.cancelled else (None, None, None)
+    row = await one(
+        sql, _INSERT, merchant.id, id, wish.purchase, wish.reference, shares.amount_minor, shares.clawed, shares.taken,
+        shares.cancelled, shares.restored, *amended,
+    )  # fmt: skip
     if row is None:
         raise RuntimeError("an insert returned nothing")
+    if shares.cancelled:
+        await sql.execute(
+            "update exchange.purchase set cancelled = cancelled + %s where merchant_id = %s and id = %s",
+            (shares.cancelled, merchant.id, wish.purchase),
+        )
+    if shares.restored:
+        await shortfalls.restore(
+            sql, merchant, holder=bought["holder"], purchase=bought["id"], points=shares.restored, at=gateway.now()
+        )
     gateway.metrics.refunds.inc()
     return row
 
 
-async def _judge(sql: Connection, merchant: Merchant, bought: Mapping[str, Any], wish: Wish) -> tuple[int, int, int]:
-    """The refund in minor units, and the base units taken back after it and before it."""
+def _amended(gateway: Gateway, merchant: Merchant, bought: Mapping[str, Any], shares: Shares) -> tuple[int, int, bytes]:
+    """The receipt of what is left to be minted: amount, time and signature."""
+    promise = purchases.promise(gateway, merchant)
+    left = bought["points"] - bought["cancelled"] - shares.cancelled
+    digest = eip712.receipt_digest(
+        promise.separator,
+        holder=bought["holder"],
+        amount=left,
+        purchase=receipts.commit(bought, merchant),
+        accepted_at=promise.now,
+        mint_by=bought["mint_by"],
+    )
+    return left, promise.now, promise.sign(digest)
+
+
+async def _judge(sql: Connection, merchant: Merchant, bought: Mapping[str, Any], wish: Wish) -> Shares:
     before = await one(sql, _BEFORE, merchant.id, wish.purchase)
     if before is None:
         raise RuntimeError("an aggregate has a row")
@@ -147,16 +202,24 @@ async def _judge(sql: Connection, merchant: Merchant, bought: Mapping[str, Any],
     owed = taken_back(
         rule=EarningRule(bought["version"], bought["rate_millionths"]),
         amount_minor=bought["amount_minor"],
-        earned=bought["points"],
+        earned=bought["points"] + bought["withheld"],
         refunded_minor=before["amount"] + amount,
     )
     batch = bought["batch_number"]
-    if owed > before["taken"] and batch is not None and bought["next_batch"] - batch > WINDOW:
+    cancelled, clawed, restored = shared(
+        points=bought["points"],
+        batched=batch is not None,
+        cancelled=bought["cancelled"],
+        taken=before["taken"],
+        owed=owed,
+        before=bought["cancelled"] + before["taken"] + before["restored"],
+    )
+    if clawed and batch is not None and bought["next_batch"] - batch > WINDOW:
         raise RefundWindowClosed(
             f"The purchase is in batch {batch}; the programme remembers the last {WINDOW:,} batches,"
             f" {bought['next_batch'] - 1:,} were made."
         )
-    return amount, owed, before["taken"]
+    return Shares(amount, cancelled, clawed, before["taken"] + clawed, restored)
 
 
 def _minor(merchant: Merchant, amount: str) -> int:
@@ -166,7 +229,7 @@ def _minor(merchant: Merchant, amount: str) -> int:
 def _same(stored: Mapping[str, Any], wish: Wish, merchant: Merchant) -> None:
     amount = stored["amount_minor"] if wish.amount is None else _minor(merchant, wish.amount)
     if (stored["purchase_id"], stored["amount_minor"]) != (wish.purchase, amount):
-        raise ReferenceConflict(f'The reference "{wish.reference}" belongs to a refund with other facts.')
+        raise ReferenceConflict("The reference belongs to a refund with other facts.")
 
 
 async def _stored(sql: Connection, merchant: Merchant, id: UUID | None) -> dict[str, Any]:
@@ -213,6 +276,18 @@ def _stage(row: Mapping[str, Any], finalized: int) -> str:
     return "submitted" if row["call_state"] == "placed" else "accepted"
 
 
+def _receipt(row: Mapping[str, Any]) -> dict[str, Any] | None:
+    """What the issuer signed anew of the purchase's receipt: all else of it stays."""
+    if row["signature"] is None:
+        return None
+    return {
+        "amount": points.render_points(row["promised"]),
+        "amount_base_units": str(row["promised"]),
+        "accepted_at": row["amended_at"],
+        "signature": hexed(row["signature"]),
+    }
+
+
 def _answer(row: Mapping[str, Any], merchant: Merchant) -> dict[str, Any]:
     return {
         "id": str(row["id"]),
@@ -220,7 +295,10 @@ def _answer(row: Mapping[str, Any], merchant: Merchant) -> dict[str, Any]:
         "purchase": str(row["purchase_id"]),
         "amount": points.render(row["amount_minor"], digits=merchant.minor_digits),
         "currency": merchant.currency,
-        "points": points.render_points(row["points"]),
-        # There is nothing to take back of what earned nothing.
+        "points": points.render_points(row["points"] + row["cancelled"] + row["restored"]),
+        "cancelled": points.render_points(row["cancelled"]),
+        "restored": points.render_points(row["restored"]),
+        "receipt": _receipt(row),
+        # There is nothing to take back of what earned nothing, or was not minted.
         "status": "accepted" if row["points"] else "final",
     }

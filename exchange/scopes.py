@@ -19,7 +19,10 @@ Scope = Literal[
     "holds:write",  # authorise, capture and release: a till takes points
     "customers:read",
     "customers:write",  # enrol
+    "customers:profile",  # names, addresses, consents; export
+    "customers:erase",
     "customers:act",  # send, redeem, swap and give for card customers
+    "customers:unlock",  # one-time codes for card customers, and unlocking their PINs
     "programme:read",
     "programme:write",  # quotes and partners: what the points are worth, hence the margin
     "keys:read",
@@ -29,6 +32,7 @@ Scope = Literal[
     "charities:write",
     "openings:write",  # opening balances: points for no sale
     "margin:withdraw",  # out of the margin, after a week's notice
+    "points:recover",  # of a holder who lost the key, after two weeks' notice
     "webhooks:read",
     "webhooks:write",  # where events are sent
 ]
@@ -37,14 +41,15 @@ SCOPES: Final[dict[Role, frozenset[Scope]]] = {
     "merchant": frozenset(
         (
             "purchases:read", "purchases:write", "refunds:write", "holds:write", "customers:read", "customers:write",
-            "customers:act", "programme:read", "programme:write", "keys:read", "keys:write", "openings:write",
-            "margin:withdraw", "webhooks:read", "webhooks:write",
+            "customers:act", "customers:unlock", "customers:profile", "customers:erase", "programme:read",
+            "programme:write", "keys:read", "keys:write", "openings:write", "margin:withdraw", "points:recover",
+            "webhooks:read", "webhooks:write",
         )
     ),
     "operator": frozenset(
         (
-            "merchants:write", "margin:write", "charities:write", "customers:read", "programme:read",
-            "programme:write", "keys:read", "keys:write",
+            "merchants:write", "margin:write", "charities:write", "customers:read", "customers:erase",
+            "programme:read", "programme:write", "keys:read", "keys:write",
         )
     ),
     "auditor": frozenset(("programme:read", "keys:read")),

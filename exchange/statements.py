@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import Any, Final
 
-from exchange import history
+from exchange import history, shortfalls
 from exchange.database import Connection, Tenant, one, snapshot
 from exchange.errors import InvalidPeriod
 from exchange.gateway import Gateway
@@ -106,6 +106,7 @@ async def summary(sql: Connection, merchant: Merchant, period: Period) -> dict[s
         "paid": render_settlement(sum(int(row["paid"]) for row in found)),
         "closing_margin": render_settlement(int(margins["closing"])),
         "lines": [_line(row) for row in found],
+        "shortfalls": await shortfalls.period(sql, merchant, **period.seconds),
         "final": await _is_final(sql, period),
         "as_of": history.as_of(newest),
     }

@@ -73,6 +73,8 @@ merchant = Table(
     Column("supply_cap", Amount, server_default="100000000000000", nullable=False),
     Column("call_id", BigInteger, ForeignKey("exchange.call.id")),  # that creates the programme
     _now("created_at"),
+    # Base units from which a card customer's PIN is asked for; null: never.
+    Column("pin_from", Amount, CheckConstraint("pin_from >= 0")),
 )
 
 api_key = Table(
@@ -100,6 +102,11 @@ earning_rule = Table(
     # Points base units per currency minor unit, in millionths; points = floor(amount_minor * rate / 1e6).
     Column("rate_millionths", BigInteger, CheckConstraint("rate_millionths >= 0"), nullable=False),
     _now("created_at"),
+    # Days from the sale in which it may be returned: its points are minted after them.
+    Column("return_window", Integer, server_default="0", nullable=False),
+    # Whether a refund's shortfall is offset by what the customer earns later.
+    Column("offsets", Boolean, server_default=text("false"), nullable=False),
+    CheckConstraint("return_window between 0 and 365", name="earning_rule_return_window"),
 )
 
 customer = Table(
@@ -107,7 +114,7 @@ customer = Table(
     metadata,
     Column("id", Uuid, primary_key=True),
     _address("holder", nullable=False, unique=True),
-    Column("custody", Text, CheckConstraint("custody in ('wallet', 'custodial')"), nullable=False),
+    Column("custody", Text, CheckConstraint("custody in ('wallet', 'custodial', 'passkey')"), nullable=False),
     Column("key", LargeBinary),  # sealed
     _now("created_at"),
     CheckConstraint("(custody = 'custodial') = (key is not null)", name="customer_custody"),
@@ -118,9 +125,91 @@ member = Table(
     metadata,
     Column("merchant_id", Uuid, ForeignKey("exchange.merchant.id"), primary_key=True),
     Column("reference", Text, primary_key=True),  # the merchant's own number for this customer (a card, an account)
-    Column("customer_id", Uuid, ForeignKey("exchange.customer.id"), nullable=False, index=True),
+    # Null once the member was erased: then the row is a tombstone, for its purchases to point at.
+    Column("customer_id", Uuid, ForeignKey("exchange.customer.id"), index=True),
     _now("created_at"),
+    # What this merchant calls the customer, random and its alone: two merchants cannot tell that theirs are one.
+    Column("id", Uuid, nullable=False),
     UniqueConstraint("merchant_id", "customer_id"),
+    UniqueConstraint("merchant_id", "id", name="member_id"),
+)
+
+
+def _member(name: str = "customer_id") -> ForeignKeyConstraint:
+    """A member by the merchant's own id, which erasure changes."""
+    return ForeignKeyConstraint(
+        ["merchant_id", name], ["exchange.member.merchant_id", "exchange.member.id"], onupdate="CASCADE"
+    )
+
+
+data_key = Table(
+    "data_key",
+    metadata,
+    # The key of one member's personal data; without it they are noise.
+    Column("merchant_id", Uuid, primary_key=True),
+    Column("customer_id", Uuid, primary_key=True),
+    Column("key", LargeBinary, nullable=False),  # sealed
+    _now("created_at"),
+    ForeignKeyConstraint(["merchant_id", "customer_id"], ["exchange.member.merchant_id", "exchange.member.id"]),
+)
+
+personal = Table(
+    "personal",
+    metadata,
+    # A value of a profile, or a mark of consent (version by version), sealed with the member's data key.
+    Column("merchant_id", Uuid, primary_key=True),
+    Column("customer_id", Uuid, primary_key=True),
+    Column("field", Text, primary_key=True),
+    Column("version", Integer, primary_key=True),
+    Column("sealed", LargeBinary, nullable=False),
+    _now("created_at"),
+    ForeignKeyConstraint(
+        ["merchant_id", "customer_id"], ["exchange.data_key.merchant_id", "exchange.data_key.customer_id"]
+    ),
+)
+
+index_key = Table(
+    "index_key",
+    metadata,
+    # Of a merchant's blind index: the same e-mail has another digest at every merchant.
+    Column("merchant_id", Uuid, ForeignKey("exchange.merchant.id"), primary_key=True),
+    Column("key", LargeBinary, nullable=False),  # sealed
+)
+
+blind_index = Table(
+    "blind_index",
+    metadata,
+    Column("merchant_id", Uuid, primary_key=True),
+    Column("kind", Text, CheckConstraint("kind in ('email', 'phone')", name="blind_index_kind"), primary_key=True),
+    Column("digest", LargeBinary, primary_key=True),  # HMAC-SHA-256
+    Column("customer_id", Uuid, primary_key=True),
+    ForeignKeyConstraint(
+        ["merchant_id", "customer_id"], ["exchange.data_key.merchant_id", "exchange.data_key.customer_id"]
+    ),
+    Index("blind_index_customer", "merchant_id", "customer_id"),
+)
+
+link_code = Table(
+    "link_code",
+    metadata,
+    # By which another merchant enrols the same customer; of a merchant, or, without one, of the customer itself.
+    Column("digest", LargeBinary, primary_key=True),  # HMAC-SHA-256 of the code under the pepper
+    Column("merchant_id", Uuid, ForeignKey("exchange.merchant.id")),
+    Column("customer_id", Uuid, ForeignKey("exchange.customer.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("expires_at", DateTime(timezone=True), nullable=False),
+    Column("taken_by", Uuid),  # the merchant that showed it first
+    Index("link_code_expiry", "expires_at"),
+)
+
+erasure = Table(
+    "erasure",
+    metadata,
+    # Who was erased, by an id that leads nowhere any more: a member's, or, without a merchant, a customer's.
+    Column("id", Uuid, primary_key=True),
+    Column("merchant_id", Uuid, ForeignKey("exchange.merchant.id")),
+    Column("purchases", Integer, nullable=False),
+    Column("forfeited", Boolean, nullable=False),
+    _now("erased_at"),
 )
 
 idempotency = Table(
@@ -156,30 +245,56 @@ purchase = Table(
     Column("id", Uuid, primary_key=True),
     Column("reference", Text, nullable=False),
     Column("fingerprint", LargeBinary, nullable=False),
-    Column("customer_id", Uuid, ForeignKey("exchange.customer.id"), nullable=False),
+    Column("customer_id", Uuid, nullable=False),  # the member's id
     _address("holder", nullable=False),
     # A sale earns by a rule; an opening balance was promised before the merchant came here, whatever it was earned by.
     Column("kind", Text, server_default="sale", nullable=False),
     Column("amount_minor", BigInteger, nullable=False),
     Column("store", Text),
     Column("purchased_at", DateTime(timezone=True), nullable=False),
-    Column("points", BigInteger, CheckConstraint("points >= 0"), nullable=False),
+    Column("points", BigInteger, CheckConstraint("points >= 0"), nullable=False),  # as promised by the receipt
     Column("rule_version", Integer),
-    Column("salt", LargeBinary, nullable=False),
+    Column("salt", LargeBinary),  # null once the customer was erased: the commitment stays
     Column("accepted_at", BigInteger, nullable=False),  # Unix seconds, as signed
     Column("mint_by", BigInteger, nullable=False),
     Column("signature", LargeBinary, nullable=False),  # the issuer's, over the receipt
     # Its place on the chain once batched; entry number `batch_index` of batch `batch_number`.
     Column("batch_number", BigInteger),
     Column("batch_index", Integer),
+    Column("commitment", LargeBinary),  # that salt and facts made, while they were there
+    # What it earned beyond `points`: kept back for an older shortfall.
+    Column("withheld", BigInteger, server_default="0", nullable=False),
+    # Of `points`, what refunds took away before there was a batch: the rest is minted. Unchanged from then on.
+    Column("cancelled", BigInteger, server_default="0", nullable=False),
+    Column("available_at", BigInteger, server_default="0", nullable=False),  # Unix seconds: not batched before
     UniqueConstraint("merchant_id", "reference", name="purchase_reference"),
+    CheckConstraint("withheld >= 0", name="purchase_withheld"),
+    CheckConstraint("cancelled between 0 and points", name="purchase_cancelled"),
+    _member(),
+    CheckConstraint(
+        "(salt is null and octet_length(commitment) = 32 and commitment is not null)"
+        " or (salt is not null and commitment is null)",
+        name="purchase_salt",
+    ),
     CheckConstraint("(batch_number is null) = (batch_index is null)", name="purchase_place"),
     CheckConstraint(
         "(kind = 'sale' and amount_minor > 0 and rule_version is not null)"
         " or (kind = 'opening' and amount_minor = 0 and rule_version is null)",
         name="purchase_kind",
     ),
-    Index("purchase_queue", "merchant_id", "id", postgresql_where=text("batch_number is null and points > 0")),
+    Index(
+        "purchase_queue",
+        "merchant_id",
+        "available_at",
+        "id",
+        postgresql_where=text("batch_number is null and points > cancelled"),
+    ),
+    Index(
+        "purchase_pending",
+        "merchant_id",
+        "holder",
+        postgresql_where=text("batch_number is null and available_at > accepted_at"),
+    ),
     Index(
         "purchase_batch",
         "merchant_id",
@@ -199,22 +314,77 @@ refund = Table(
     Column("purchase_id", Uuid, nullable=False),
     Column("reference", Text, nullable=False),  # the merchant's own number of the refund
     Column("amount_minor", BigInteger, CheckConstraint("amount_minor > 0"), nullable=False),
-    Column("points", BigInteger, CheckConstraint("points >= 0"), nullable=False),  # that this refund takes back
-    Column("taken", BigInteger, nullable=False),  # of the purchase's points in all, this refund included
+    Column("points", BigInteger, CheckConstraint("points >= 0"), nullable=False),  # that this refund claws back
+    Column("taken", BigInteger, nullable=False),  # of the purchase's minted points in all, this refund included
     # Set by the relayer once the purchase is on the chain; never for a refund that takes nothing back.
     Column("call_id", BigInteger, ForeignKey("exchange.call.id")),
     _now("created_at"),
+    Column("cancelled", BigInteger, server_default="0", nullable=False),  # of points that were in no batch yet
+    Column("restored", BigInteger, server_default="0", nullable=False),  # of a shortfall that the purchase had offset
+    # Of a refund that cancels: the receipt that takes the place of the one before, for the same purchase.
+    Column("promised", BigInteger),
+    Column("amended_at", BigInteger),  # Unix seconds, as signed
+    Column("signature", LargeBinary),
+    CheckConstraint("cancelled >= 0", name="refund_cancelled"),
+    CheckConstraint("restored >= 0", name="refund_restored"),
+    CheckConstraint(
+        "(cancelled > 0) = (promised is not null and amended_at is not null and signature is not null)",
+        name="refund_amended",
+    ),
     UniqueConstraint("merchant_id", "reference", name="refund_reference"),
     ForeignKeyConstraint(["merchant_id", "purchase_id"], ["exchange.purchase.merchant_id", "exchange.purchase.id"]),
     CheckConstraint("taken >= points", name="refund_taken"),
     CheckConstraint("points > 0 or call_id is null", name="refund_call"),
     Index("refund_purchase", "merchant_id", "purchase_id", "id"),
     Index("refund_queue", "merchant_id", "id", postgresql_where=text("call_id is null and points > 0")),
+    Index("refund_cancelling", "created_at", postgresql_where=text("cancelled > 0")),
+)
+
+shortfall = Table(
+    "shortfall",
+    metadata,
+    # Append-only. `incurred`: a final clawback fell short, at this place on the chain; `offset`: a purchase earned less
+    # for it; `restored`: a refund of such a purchase.
+    Column("merchant_id", Uuid, primary_key=True),
+    Column("id", Uuid, primary_key=True),
+    _address("holder", nullable=False),
+    Column("kind", Text, CheckConstraint("kind in ('incurred', 'offset', 'restored')"), nullable=False),
+    Column("points", BigInteger, CheckConstraint("points > 0"), nullable=False),
+    Column("purchase_id", Uuid, nullable=False),
+    Column("block", BigInteger),
+    Column("log_index", Integer),
+    Column("at", BigInteger, nullable=False),  # Unix seconds
+    _now("created_at"),
+    UniqueConstraint("merchant_id", "block", "log_index", name="shortfall_once"),
+    ForeignKeyConstraint(["merchant_id", "purchase_id"], ["exchange.purchase.merchant_id", "exchange.purchase.id"]),
+    CheckConstraint(
+        "(kind = 'incurred') = (block is not null) and (block is null) = (log_index is null)", name="shortfall_place"
+    ),
+    Index("shortfall_purchase", "merchant_id", "purchase_id"),
+    Index("shortfall_at", "merchant_id", "at"),
+    Index("shortfall_incurred", "created_at", postgresql_where=text("kind = 'incurred'")),
+)
+
+debt = Table(
+    "debt",
+    metadata,
+    # The fold of the above: what is still to be offset.
+    Column("merchant_id", Uuid, ForeignKey("exchange.merchant.id"), primary_key=True),
+    _address("holder", primary_key=True),
+    Column("owed", BigInteger, CheckConstraint("owed >= 0"), nullable=False),
+)
+
+shortfall_cursor = Table(
+    "shortfall_cursor",
+    metadata,
+    # Exactly one row: the last final block whose clawbacks are in `shortfall`.
+    Column("id", Integer, CheckConstraint("id = 1"), primary_key=True, autoincrement=False),
+    Column("final", BigInteger, nullable=False),
 )
 
 INTENT_KINDS = ("send", "redeem", "swap", "give")
 
-JUDGED_KINDS = (*INTENT_KINDS, "clawback", "complete")
+JUDGED_KINDS = (*INTENT_KINDS, "clawback", "complete", "recover", "finish")
 """Calls that a simulation judges before they get a nonce, and that are tried again if they fail in their block."""
 
 intent = Table(
@@ -245,7 +415,7 @@ hold = Table(
     # Points that a till has set aside: nobody can spend them until it captures or releases them, or time runs out.
     Column("merchant_id", Uuid, ForeignKey("exchange.merchant.id"), primary_key=True),
     Column("id", Uuid, primary_key=True),
-    Column("customer_id", Uuid, ForeignKey("exchange.customer.id"), nullable=False),
+    Column("customer_id", Uuid, nullable=False),  # the member's id
     _address("programme", nullable=False),
     _address("holder", nullable=False),
     Column("amount", Amount, CheckConstraint("amount > 0"), nullable=False),
@@ -254,6 +424,7 @@ hold = Table(
     Column("state", Text, server_default="open", nullable=False),
     Column("intent_id", Uuid, ForeignKey("exchange.intent.id")),  # the redemption that captured it
     _now("created_at"),
+    _member(),
     CheckConstraint(
         "(state in ('open', 'released') and intent_id is null) or (state = 'captured' and intent_id is not null)",
         name="hold_state",
@@ -343,6 +514,89 @@ withdrawal = Table(
     Index("withdrawal_open", "merchant_id", "id", postgresql_where=text("not closed")),
 )
 
+challenge = Table(
+    "challenge",
+    metadata,
+    # What somebody who signs in must sign. Taking it deletes it: it is good for one try.
+    Column("digest", LargeBinary, CheckConstraint("octet_length(digest) = 32"), primary_key=True),  # SHA-256
+    Column("purpose", Text, CheckConstraint("purpose in ('sign-in', 'sign-up', 'wallet', 'attach')"), nullable=False),
+    Column("customer_id", Uuid),
+    Column("expires_at", DateTime(timezone=True), nullable=False),
+    CheckConstraint("(purpose = 'attach') = (customer_id is not null)", name="challenge_customer"),
+    Index("challenge_expiry", "expires_at"),
+)
+
+credential = Table(
+    "credential",
+    metadata,
+    # A passkey: its public key, and how often it says that it has signed.
+    Column("id", LargeBinary, CheckConstraint("octet_length(id) between 1 and 1023"), primary_key=True),
+    Column("customer_id", Uuid, ForeignKey("exchange.customer.id"), nullable=False),
+    Column("x", LargeBinary, CheckConstraint("octet_length(x) = 32"), nullable=False),
+    Column("y", LargeBinary, CheckConstraint("octet_length(y) = 32"), nullable=False),
+    Column("signatures", BigInteger, CheckConstraint("signatures >= 0"), nullable=False),
+    _now("created_at"),
+    Column("used_at", DateTime(timezone=True)),
+    Index("credential_customer", "customer_id"),
+)
+
+session = Table(
+    "session",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("customer_id", Uuid, ForeignKey("exchange.customer.id"), nullable=False),
+    Column("method", Text, CheckConstraint("method in ('passkey', 'wallet')"), nullable=False),
+    Column("agent", Text),  # what its browser calls itself, until it ends
+    _now("signed_in_at"),
+    _now("seen_at"),
+    Column("expires_at", DateTime(timezone=True), nullable=False),
+    Column("ended_at", DateTime(timezone=True)),
+    Column("ended", Text, CheckConstraint("ended in ('signed-out', 'signed-in-again', 'revoked', 'stolen')")),
+    CheckConstraint("(ended_at is null) = (ended is null)", name="session_end"),
+    CheckConstraint("ended is null or agent is null", name="session_agent"),
+    Index("session_customer", "customer_id"),
+    Index("session_expiry", "expires_at"),
+)
+
+session_token = Table(
+    "session_token",
+    metadata,
+    # Every token that a session ever had; one that was replaced and comes again ends the session.
+    Column("digest", LargeBinary, CheckConstraint("octet_length(digest) = 32"), primary_key=True),  # SHA-256
+    Column("session_id", Uuid, ForeignKey("exchange.session.id", ondelete="CASCADE"), nullable=False),
+    _now("issued_at"),
+    Column("used_at", DateTime(timezone=True)),
+    Column("replaced_at", DateTime(timezone=True)),
+    Index("session_token_session", "session_id", "issued_at"),
+)
+
+access_code = Table(
+    "access_code",
+    metadata,
+    # Once only, from a merchant to its card customer: to set a PIN, or to attach a passkey.
+    Column("merchant_id", Uuid, ForeignKey("exchange.merchant.id"), primary_key=True),
+    Column("customer_id", Uuid, ForeignKey("exchange.customer.id"), primary_key=True),
+    Column("purpose", Text, CheckConstraint("purpose in ('pin', 'passkey')"), primary_key=True),
+    # HMAC-SHA-256 under the pepper.
+    Column("digest", LargeBinary, CheckConstraint("octet_length(digest) = 32"), nullable=False, unique=True),
+    Column("expires_at", DateTime(timezone=True), nullable=False),
+    Column("used_at", DateTime(timezone=True)),
+)
+
+pin = Table(
+    "pin",
+    metadata,
+    # Of a merchant's card customer, for that merchant's points. A row without a digest counts tries all the same, so
+    # that nobody learns whether there is a PIN.
+    Column("merchant_id", Uuid, ForeignKey("exchange.merchant.id"), primary_key=True),
+    Column("customer_id", Uuid, ForeignKey("exchange.customer.id"), primary_key=True),
+    Column("digest", Text),  # Argon2id, of the PIN's HMAC under the pepper
+    Column("tries", Integer, CheckConstraint("tries >= 0"), server_default="0", nullable=False),  # since the last right
+    Column("next_at", DateTime(timezone=True)),  # no try before
+    Column("set_at", DateTime(timezone=True)),
+    CheckConstraint("(digest is null) = (set_at is null)", name="pin_set"),
+)
+
 charity = Table(
     "charity",
     metadata,
@@ -394,7 +648,7 @@ transaction = Table(
     _now("created_at"),
     UniqueConstraint("signer", "nonce", name="transaction_nonce"),
     CheckConstraint(
-        "(state in ('signed', 'sent') and block is null and block_hash is null and succeeded is null)"
+        "(state in ('signed', 'sent', 'lost') and block is null and block_hash is null and succeeded is null)"
         " or (state in ('included', 'final')"
         " and block is not null and block_hash is not null and succeeded is not null)",
         name="transaction_state",
@@ -420,7 +674,8 @@ call = Table(
     "call",
     metadata,
     Column("id", BigInteger, Identity(), primary_key=True),
-    # mint, clawback; send, redeem, swap, give; create, quote, partner, withdraw, complete; deposit, charity, campaign
+    # mint, clawback; send, redeem, swap, give; create, quote, partner, withdraw, complete, recover, finish; deposit,
+    # charity, campaign
     Column("kind", Text, nullable=False),
     Column("state", Text, nullable=False, server_default="queued"),
     _address("target", nullable=False),
@@ -444,5 +699,6 @@ call = Table(
     ),
     Index("call_queue", "id", postgresql_where=text("state = 'queued'")),
     Index("call_owner", "sequence", postgresql_where=text("kind in ('quote', 'partner', 'withdraw')")),
+    Index("call_recovery", "sequence", postgresql_where=text("kind = 'recover'")),
     Index("call_transaction", "transaction_id", postgresql_where=text("transaction_id is not null")),
 )

@@ -60,6 +60,7 @@ async def _enrol(gateway: Gateway, operator: str, slug: str, known: dict[str, Pa
         "symbol": merchant.symbol,
         "currency": "USD",
         "points_per_unit": "1",
+        "pin_from": "never",  # their cards are played back from a record, which has none
         "quote": {"bid": merchant.bid, "ask": merchant.ask},
         "margin": MARGIN,
     }

@@ -13,7 +13,10 @@ from contracts.rpc import Rpc
 
 _FACTS = {
     "purchases accepted": "select count(*) from exchange.purchase",
-    "purchases waiting for a batch": "select count(*) from exchange.purchase where batch_number is null and points > 0",
+    "purchases waiting for a batch": "select count(*) from exchange.purchase where batch_number is null"
+    " and points > cancelled and available_at <= extract(epoch from now())",
+    "purchases pending (may be returned)": "select count(*) from exchange.purchase where batch_number is null"
+    " and points > cancelled and available_at > extract(epoch from now())",
     "calls waiting": "select count(*) from exchange.call where state = 'queued'",
     "transactions not final": "select count(*) from exchange.transaction where state <> 'final'",
     "signing keys paused": "select coalesce(string_agg(paused, '; '), 'none') from exchange.signer",

@@ -90,7 +90,13 @@ async def _start(plan: Plan, console: Console, stack: AsyncExitStack) -> None:
         console.print(f"PostgreSQL    {environment.shown(place.postgres)}")
     rpc_url = f"http://127.0.0.1:{plan.rpc_port}"
     gateway_url = f"http://127.0.0.1:{plan.port}"
-    settings = environment.store(place, database_url=database_url, rpc_url=rpc_url, gateway_url=gateway_url)
+    settings = environment.store(
+        place,
+        database_url=database_url,
+        rpc_url=rpc_url,
+        gateway_url=gateway_url,
+        origin=f"http://localhost:{plan.port}",  # a browser's passkeys are of a name, never of a number
+    )
     rpc = await _start_chain(plan, console, stack, place, rpc_url)
     deployment = await asyncio.to_thread(
         deploy, rpc_url, bytes.fromhex(settings["POINTS_OPERATOR_KEY"][2:]), path=place.deployment

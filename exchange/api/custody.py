@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from exchange import custody, errors
 from exchange.api.access import Fingerprint, InGateway, NeededKey, OptionalKey, merchant_with
-from exchange.api.forms import Address, Decimal, Form, ProgrammeName, Reference
+from exchange.api.forms import Address, Decimal, Form, Pin, ProgrammeName, Reference
 from exchange.api.intents import TRADE_REFUSALS, IntentOut
 from exchange.api.problems import Problem, documented
 from exchange.custody import Wish
@@ -28,10 +28,11 @@ class ActIn(Form):
     """With the merchant's own points: a card that two merchants know gives neither a hand in the other's points."""
 
     amount: Decimal
+    pin: Pin | None = None
 
     def wish(self, kind: Kind, *, customer: UUID | None = None, member: str | None = None) -> Wish:
-        fields = {name: value for name, value in self if name not in ("kind", "customer", "member")}
-        return Wish(kind=kind, customer=customer, member=member, **fields)
+        fields = {name: value for name, value in self if name not in ("kind", "customer", "member", "pin")}
+        return Wish(kind=kind, customer=customer, member=member, pin=self.pin, **fields)
 
 
 class SendIn(ActIn):
@@ -113,15 +114,16 @@ class BulkActsOut(BaseModel):
 
 _REFUSALS = documented(
     *TRADE_REFUSALS, errors.CustomerNotFound, errors.NotCustodial, errors.Unauthenticated, errors.Forbidden,
-    errors.IdempotencyKeyReused,
+    errors.IdempotencyKeyReused, errors.PinNeeded, errors.PinRefused, errors.PinWait, errors.PinLocked,
 )  # fmt: skip
 
 
 async def _accept(
     gateway: Gateway, merchant: Merchant, wish: Wish, key: str | None, fingerprint: bytes
 ) -> dict[str, Any]:
+    [admitted] = await custody.admitted(gateway, merchant, [wish], key=key, fingerprint=fingerprint)
     async with gateway.database.transaction(merchant.id) as sql:
-        [result] = await custody.accept_once(gateway, sql, merchant, [wish], key=key, fingerprint=fingerprint)
+        [result] = await custody.accept_once(gateway, sql, merchant, [admitted], key=key, fingerprint=fingerprint)
         if isinstance(result, ExchangeError):
             raise result  # and roll back, which frees the key
     return custody.answer(gateway, merchant, result, wish)
@@ -199,8 +201,9 @@ async def many(
     """Judged in order, each on what the earlier ones leave; one that is refused harms no other. The same key again has
     the first answer, refusals included."""
     wishes = [each.parsed() for each in body.intents]
+    admitted = await custody.admitted(gateway, merchant, wishes, key=key, fingerprint=fingerprint)
     async with gateway.database.transaction(merchant.id) as sql:
-        results = await custody.accept_once(gateway, sql, merchant, wishes, key=key, fingerprint=fingerprint)
+        results = await custody.accept_once(gateway, sql, merchant, admitted, key=key, fingerprint=fingerprint)
     answers: list[dict[str, Any]] = [
         {"status": "refused", "problem": result.problem()}
         if isinstance(result, ExchangeError)

@@ -10,13 +10,14 @@ from fastapi import APIRouter, Header, Query
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from exchange import customers, errors, expiry, feed, history
+from exchange import customers, errors, expiry, feed, history, links, pins, shortfalls
 from exchange.api.access import InGateway, merchant_with, public, requires
-from exchange.api.forms import Address, AsOf, Form, Reference
+from exchange.api.forms import Address, AsOf, Form, LinkCode, Pin, Reference
 from exchange.api.problems import Problem, documented
 from exchange.auth import Caller
 from exchange.customers import Enrolment
-from exchange.errors import ExchangeError
+from exchange.errors import ExchangeError, InvalidRequest
+from exchange.gateway import Gateway
 from exchange.hexes import address
 from exchange.merchant import Merchant
 
@@ -28,24 +29,31 @@ Seeing = Annotated[Caller, requires(merchant="customers:read", operator="custome
 
 
 class CustomerIn(Form):
-    """Exactly one of `wallet` (its own address), `custodial` (we keep a key) and `customer` (one that exists)."""
+    """Exactly one of `wallet` (its own address), `custodial` (we keep a key) and `link` (another's customer, by a
+    code that was made for it)."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"member": "card-900417", "custodial": True}]})
 
     member: Reference
     wallet: Address | None = None
     custodial: Literal[True] | None = None
-    customer: UUID | None = None
+    link: LinkCode | None = None
+    pin: Pin | None = Field(default=None, description="For a new custodial customer, who chooses it at the till.")
 
     @model_validator(mode="after")
     def _one_way(self) -> CustomerIn:
-        if sum(each is not None for each in (self.wallet, self.custodial, self.customer)) != 1:
-            raise ValueError("exactly one of wallet, custodial and customer is needed")
+        if sum(each is not None for each in (self.wallet, self.custodial, self.link)) != 1:
+            raise ValueError("exactly one of wallet, custodial and link is needed")
+        if self.pin is not None and self.custodial is None:
+            raise ValueError("a PIN is for a custodial customer")
         return self
 
-    def enrolment(self) -> Enrolment:
+    async def enrolment(self, gateway: Gateway, merchant: Merchant) -> Enrolment:
+        """Raises `InvalidAddress`, `PinTooEasy`."""
         wallet = None if self.wallet is None else address(self.wallet, name="wallet")
-        return Enrolment(self.member, wallet, self.customer)
+        pin = None if self.pin is None else await pins.hashed(gateway, merchant, self.pin)
+        link = None if self.link is None else links.digest(gateway, self.link)
+        return Enrolment(self.member, wallet, link, pin)
 
 
 class CustomersIn(Form):
@@ -53,10 +61,12 @@ class CustomersIn(Form):
 
 
 class CustomerOut(BaseModel):
+    """`id` is your own id of the customer, `customer` everywhere else: no other merchant has it."""
+
     id: UUID
     member: str | None
     holder: str = Field(description="The address that holds the points.")
-    custody: Literal["wallet", "custodial"]
+    custody: Literal["wallet", "custodial", "passkey"]
 
 
 class EnrolledItem(BaseModel):
@@ -92,6 +102,19 @@ class Balances(BaseModel):
     as_of: AsOf | None
 
 
+class Unminted(BaseModel):
+    """What the customer has with the asking merchant beside a balance."""
+
+    programme: str
+    pending: str = Field(description="Points of purchases that may still be returned: they are in no balance yet.")
+    available_at: str | None = Field(description="When the first of them will be minted.")
+    owed: str = Field(description="Points that a refund could not take back: later purchases earn less.")
+
+
+class CustomerBalances(Balances):
+    unminted: Unminted | None = Field(description="A merchant sees its own programme's, nobody else any.")
+
+
 class Entry(BaseModel):
     """One change of one balance; `points` is signed."""
 
@@ -122,20 +145,27 @@ _READ = (errors.CustomerNotFound, errors.Unauthenticated, errors.MirrorUnavailab
 
 Before = Annotated[str | None, Query(description="`next` of the page before.", max_length=40)]
 Limit = Annotated[int, Query(ge=1, le=200)]
+LastEvent = Annotated[
+    str | None, Header(alias="Last-Event-ID", description="Of the last event seen: what followed it comes first.")
+]
 
 
 @router.post(
     "",
     status_code=201,
     response_model=CustomerOut,
-    responses=documented(*_AUTH, errors.CustomerNotFound, errors.MemberConflict, errors.InvalidAddress),
+    responses=documented(
+        *_AUTH, errors.LinkCodeRefused, errors.MemberConflict, errors.InvalidAddress, errors.PinTooEasy
+    ),
     summary="Enrol a customer",
 )
 async def enrol(gateway: InGateway, merchant: Enrolling, body: CustomerIn) -> dict[str, Any]:
-    """Idempotent on your member number: enrolling the same member in the same way again gives the same answer. A
-    wallet that another merchant enrolled before is the same customer."""
+    """Idempotent on your member number: enrolling the same member in the same way again gives the same answer, and
+    changes no PIN. A wallet that another merchant enrolled before is the same customer, as is one whose link code you
+    show; a card customer has otherwise an address of its own in your programme."""
+    enrolment = await body.enrolment(gateway, merchant)
     async with gateway.database.transaction(merchant.id) as sql:
-        [result] = await customers.enrol(gateway, sql, merchant, [body.enrolment()])
+        [result] = await customers.enrol(gateway, sql, merchant, [enrolment])
         if isinstance(result, ExchangeError):
             raise result
     return result
@@ -144,10 +174,12 @@ async def enrol(gateway: InGateway, merchant: Enrolling, body: CustomerIn) -> di
 @router.post("/bulk", response_model=EnrolledOut, responses=documented(*_AUTH), summary="Enrol up to 1,000 customers")
 async def enrol_many(gateway: InGateway, merchant: Enrolling, body: CustomersIn) -> dict[str, Any]:
     """Each is judged alone; one that is refused harms no other. Idempotent like the single form."""
+    if sum(each.pin is not None for each in body.customers) > pins.AT_ONCE:
+        raise InvalidRequest(f"A request brings at most {pins.AT_ONCE} PINs.", field="customers")
     items: list[Enrolment | ExchangeError] = []
     for each in body.customers:
         try:
-            items.append(each.enrolment())
+            items.append(await each.enrolment(gateway, merchant))
         except ExchangeError as error:
             items.append(error)
     async with gateway.database.transaction(merchant.id) as sql:
@@ -169,12 +201,17 @@ async def one(gateway: InGateway, who: Seeing, id: UUID) -> dict[str, Any]:
     return customers.answer(row, row["reference"])
 
 
-@router.get("/{id}/balances", response_model=Balances, responses=documented(*_READ), summary="A customer's points")
+@router.get(
+    "/{id}/balances", response_model=CustomerBalances, responses=documented(*_READ), summary="A customer's points"
+)
 async def balances(gateway: InGateway, who: Seeing, id: UUID) -> dict[str, Any]:
     async with gateway.database.reading(who.tenant) as sql:
         row = await customers.seen(sql, who, id)
+    holder = bytes(row["holder"])
     async with gateway.database.transaction(who.tenant) as sql:
-        return await expiry.balances(sql, bytes(row["holder"]), now=gateway.now())
+        found = await expiry.balances(sql, holder, now=gateway.now())
+        found["unminted"] = None if who.merchant is None else await shortfalls.unminted(sql, who.merchant, holder)
+    return found
 
 
 @router.get("/{id}/history", response_model=History, responses=documented(*_READ), summary="A customer's history")
@@ -211,20 +248,18 @@ async def holder_balances(gateway: InGateway, holder: str) -> dict[str, Any]:
     responses=documented(*_PUBLIC, errors.InvalidRequest, errors.TooManyStreams),
     summary="An address's history as it happens",
 )
-async def holder_events(
-    gateway: InGateway,
-    holder: str,
-    last: Annotated[
-        str | None, Header(alias="Last-Event-ID", description="Of the last event seen: what followed it comes first.")
-    ] = None,
-) -> StreamingResponse:
+async def holder_events(gateway: InGateway, holder: str, last: LastEvent = None) -> StreamingResponse:
     """Server-sent events, public chain data: `ready` with where the stream begins (load the history after it, and
     nothing is missed), then an `entry` for each change of a balance as in the history. `rollback` says that blocks left
     the chain: forget what is above its `after_block`, for what is there instead follows. A comment comes every fifteen
     seconds; a stream ends after an hour, and is resumed with `Last-Event-ID`."""
-    account, after = address(holder, name="holder"), None if last is None else feed.position(last)
-    found = feed.events(gateway, account, after=after)
-    first = await anext(found)  # whatever refuses, refuses before the answer begins
+    return await streamed(gateway, address(holder, name="holder"), last)
+
+
+async def streamed(gateway: Gateway, holder: bytes, last: str | None) -> StreamingResponse:
+    """A holder's events after the event `last`. Whatever refuses, refuses before the answer begins."""
+    found = feed.events(gateway, holder, after=None if last is None else feed.position(last))
+    first = await anext(found)
 
     async def stream() -> AsyncIterator[bytes]:
         yield first

@@ -22,6 +22,7 @@ Address = Annotated[
     ),
 ]
 Hex = Annotated[str, StringConstraints(strict=True, max_length=400, pattern=r"^0x([0-9a-fA-F]{2})*$")]
+Signature = Annotated[str, StringConstraints(strict=True, max_length=4_098, pattern=r"^0x([0-9a-fA-F]{2})*$")]
 Slug = Annotated[
     str,
     StringConstraints(strict=True, pattern=r"^[a-z0-9](?:[a-z0-9-]{0,46}[a-z0-9])?$"),
@@ -39,8 +40,20 @@ ProgrammeName = Annotated[
     StringConstraints(strict=True, min_length=1, max_length=64, pattern=_PRINTABLE),
     Field(description="A programme's slug or address.", examples=["corner-grocer"]),
 ]
+LinkCode = Annotated[
+    str,
+    StringConstraints(strict=True, min_length=12, max_length=20, pattern=r"^[0-9A-Za-z-]+$"),
+    Field(description="From POST /v1/customers/link-codes.", examples=["7KQ2-M4TX-91BC"]),
+]
 Seconds = Annotated[int, Field(strict=True, ge=0, lt=2**40, description="Unix seconds.")]
 Nonce = Annotated[int, Field(strict=True, ge=0, lt=2**40)]
+
+
+Pin = Annotated[
+    str,
+    StringConstraints(strict=True, pattern=r"^[0-9]{4,12}$"),
+    Field(description="A card's PIN, as the customer typed it; 4 to 12 digits. It is kept nowhere."),
+]
 
 
 class Form(BaseModel):

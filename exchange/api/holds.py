@@ -11,7 +11,7 @@ from pydantic.config import JsonDict
 
 from exchange import errors, holds
 from exchange.api.access import Fingerprint, InGateway, NeededKey, merchant_with
-from exchange.api.forms import Decimal, Form, Reference
+from exchange.api.forms import Decimal, Form, Pin, Reference
 from exchange.api.intents import TRADE_REFUSALS
 from exchange.api.problems import documented
 from exchange.merchant import Merchant
@@ -32,6 +32,7 @@ class HoldIn(Form):
     member: Reference | None = None
     amount: Decimal
     order: Reference
+    pin: Pin | None = None
     seconds: int = Field(default=holds.SECONDS, ge=1, le=holds.LONGEST, description="How long the hold lasts.")
 
     @model_validator(mode="after")
@@ -69,7 +70,8 @@ _ACCESS = (errors.Unauthenticated, errors.Forbidden)
     responses=documented(
         *_ACCESS, errors.IdempotencyKeyMissing, errors.IdempotencyKeyReused, errors.InvalidRequest,
         errors.CustomerNotFound, errors.NotCustodial, errors.NotEnoughPoints, errors.InvalidAmount,
-        errors.AmountTooLarge, errors.MirrorUnavailable,
+        errors.AmountTooLarge, errors.MirrorUnavailable, errors.PinNeeded, errors.PinRefused, errors.PinWait,
+        errors.PinLocked,
     ),
     summary="Set points aside",
 )  # fmt: skip
@@ -77,7 +79,7 @@ async def authorise(
     gateway: InGateway, merchant: Till, key: NeededKey, fingerprint: Fingerprint, body: HoldIn
 ) -> dict[str, Any]:
     """Nobody else can spend them until they are captured or released, or the hold expires."""
-    request = holds.Request(body.customer, body.member, body.amount, body.order, body.seconds)
+    request = holds.Request(body.customer, body.member, body.amount, body.order, body.seconds, body.pin)
     return await holds.authorise(gateway, merchant, key=key, fingerprint=fingerprint, request=request)
 
 

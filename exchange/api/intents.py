@@ -1,25 +1,29 @@
-"""Intents: drafted for wallets, accepted with a wallet's signature; and what a swap would give."""
+"""Intents: drafted, accepted with the holder's signature, by key, passkey or contract; and what a swap would give."""
 
 from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
+from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 from fastapi import APIRouter, Query
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from webauthn.helpers import base64url_to_bytes
 
+from contracts import signatures
 from exchange import charities, errors, intent, intents, markets, points, swaps
 from exchange.api.access import InGateway, public
-from exchange.api.forms import Address, AsOf, Decimal, Form, Hex, Nonce, Placed, ProgrammeName, Seconds
+from exchange.api.forms import Address, AsOf, Decimal, Form, Hex, Nonce, Placed, ProgrammeName, Seconds, Signature
 from exchange.api.problems import Problem, documented
 from exchange.database import Connection
-from exchange.errors import ExchangeError, InvalidRequest
-from exchange.gateway import Gateway
+from exchange.errors import BadSignature, ExchangeError, InvalidRequest
 from exchange.hexes import address, word
 from exchange.intent import Act
 
 router = APIRouter(prefix="/v1/intents", tags=["intents"], dependencies=[public()])
 quotes = APIRouter(prefix="/v1/swaps", tags=["intents"], dependencies=[public()])
+
+Base64Url = Annotated[str, StringConstraints(strict=True, max_length=2_000, pattern=r"^[A-Za-z0-9_-]*$")]
 
 _NEEDS = {"send": ("to",), "redeem": ("order",), "swap": ("into", "minimum"), "give": ("charity",)}
 _OWN = {"to", "order", "into", "minimum", "charity", "campaign"}
@@ -87,7 +91,8 @@ class DraftIn(Form):
 
 
 class Draft(BaseModel):
-    """Sign `typed_data` (EIP-712, `eth_signTypedData_v4`) and send it all to POST /v1/intents."""
+    """Sign `typed_data` (EIP-712, `eth_signTypedData_v4`), or `digest` as a passkey's challenge, and send it all to
+    POST /v1/intents."""
 
     nonce: int
     deadline: int
@@ -95,12 +100,57 @@ class Draft(BaseModel):
     typed_data: dict[str, Any]
 
 
+class Assertion(Form):
+    """A passkey's answer to the challenge `digest`: three fields of the browser's `response`, and the public key (64
+    bytes, x and y; GET /v1/me/credentials tells it)."""
+
+    public_key: Annotated[str, StringConstraints(strict=True, pattern=r"^0x[0-9a-fA-F]{128}$")]
+    authenticator_data: Base64Url = Field(alias="authenticatorData")
+    client_data: Base64Url = Field(alias="clientDataJSON")
+    signature: Base64Url
+
+    def packed(self, digest: bytes) -> bytes:
+        """As the token reads it. Raises `BadSignature`."""
+        key = bytes.fromhex(self.public_key[2:])
+        try:
+            r, s = decode_dss_signature(base64url_to_bytes(self.signature))
+            return signatures.from_assertion(
+                digest=digest,
+                x=key[:32],
+                y=key[32:],
+                r=r,
+                s=s,
+                authenticator_data=base64url_to_bytes(self.authenticator_data),
+                client_data=base64url_to_bytes(self.client_data),
+            )
+        except (ValueError, OverflowError) as error:
+            raise BadSignature(f"The assertion is not one over this intent: {error}.") from error
+
+
 class IntentIn(DraftIn):
-    """`signature` is a wallet's 65 bytes `r ‖ s ‖ v`, or ours, `0x00 ‖ r ‖ vs`."""
+    """Exactly one of three says that the holder signed. `signature`: a wallet's 65 bytes `r ‖ s ‖ v`, or ours, which
+    begins with a scheme byte. `passkey`: what the browser answered. `contract_signature`: what the holder's contract
+    wants to see (ERC-1271)."""
 
     nonce: Nonce
     deadline: Seconds
-    signature: Hex
+    signature: Signature | None = None
+    passkey: Assertion | None = None
+    contract_signature: Signature | None = None
+
+    @model_validator(mode="after")
+    def _one_scheme(self) -> IntentIn:
+        if sum(each is not None for each in (self.signature, self.passkey, self.contract_signature)) != 1:
+            raise ValueError("exactly one of signature, passkey and contract_signature is needed")
+        return self
+
+    def signed(self, digest: bytes) -> bytes:
+        """The signature in the form that the token reads. Raises `BadSignature`."""
+        if self.passkey is not None:
+            return self.passkey.packed(digest)
+        if self.contract_signature is not None:
+            return signatures.CONTRACT + bytes.fromhex(self.contract_signature[2:])
+        return intents.parsed_signature(bytes.fromhex((self.signature or "0x")[2:]))
 
 
 class IntentOut(BaseModel):
@@ -127,8 +177,8 @@ class IntentOut(BaseModel):
 class IntentStatus(IntentOut):
     out: str | None = Field(default=None, description="Points that a swap gave.")
     reason: str | None = Field(default=None, description="Why it was refused on the chain.")
-    chain: Placed | None
-    as_of: AsOf | None
+    chain: Placed | None = None
+    as_of: AsOf | None = None
 
 
 class SwapQuote(BaseModel):
@@ -178,20 +228,24 @@ async def draft(gateway: InGateway, body: DraftIn) -> dict[str, Any]:
     response_model=IntentOut,
     response_model_exclude_none=True,
     responses=documented(
-        *TRADE_REFUSALS, errors.BadSignature, errors.NonceUsed, errors.NonceOutOfWindow, errors.DeadlinePassed
+        *TRADE_REFUSALS,
+        errors.BadSignature,
+        errors.NonceUsed,
+        errors.NonceOutOfWindow,
+        errors.DeadlinePassed,
+        errors.ChainUnavailable,
     ),
     summary="Hand in a signed intent",
 )
 async def submit(gateway: InGateway, body: IntentIn) -> dict[str, Any]:
     """The signature is all the authority that is needed. The very same intent again has the first answer."""
-    signature = intents.parsed_signature(bytes.fromhex(body.signature[2:]))
-    return await _submit(gateway, body, signature)
-
-
-async def _submit(gateway: Gateway, body: IntentIn, signature: bytes) -> dict[str, Any]:
-    async with gateway.database.transaction("public") as sql:
+    async with gateway.database.reading("public") as sql:
         act = await body.act(sql)
-        signed = intents.verified(gateway, act, nonce=body.nonce, deadline=body.deadline, signature=signature)
+    digest = intent.digest(act, gateway.domain(act.programme), nonce=body.nonce, deadline=body.deadline)
+    signed = await intents.verified(
+        gateway, act, nonce=body.nonce, deadline=body.deadline, signature=body.signed(digest)
+    )
+    async with gateway.database.transaction("public") as sql:
         [result] = await intents.accept(gateway, sql, [signed])
         if isinstance(result, ExchangeError):
             raise result

@@ -19,6 +19,7 @@ from exchange.auth import Caller
 from exchange.gateway import Gateway
 from exchange.hexes import address
 from exchange.intents import parsed_signature
+from exchange.merchant import Merchant
 from exchange.merchants import Application
 from exchange.owner import OwnSignature
 
@@ -30,6 +31,12 @@ Pricing = Annotated[Caller, requires(merchant="programme:write", operator="progr
 YEAR = 365 * 86_400
 LARGEST_ENTRY = 10**15
 """Base units: what a purchase can store with room to spare."""
+
+
+PinFrom = Annotated[
+    Decimal | Literal["never"],
+    Field(description='Points from which a card customer\'s PIN is asked for: "0" is always, or "never".'),
+]
 
 
 class QuoteIn(Form):
@@ -66,6 +73,21 @@ class LimitsIn(Form):
         )
 
 
+ReturnWindow = Annotated[
+    int,
+    Field(
+        strict=True,
+        ge=0,
+        le=365,
+        description="Days from a sale in which it may be returned: its points are minted after them.",
+    ),
+]
+OffsetShortfalls = Annotated[
+    bool,
+    Field(strict=True, description="Whether points that a refund could not take back lower what is earned later."),
+]
+
+
 class MerchantIn(Form):
     model_config = ConfigDict(
         json_schema_extra={
@@ -88,10 +110,13 @@ class MerchantIn(Form):
     symbol: Name
     currency: Annotated[str, StringConstraints(strict=True, pattern=r"^[A-Z]{3}$")]
     points_per_unit: Decimal = Field(default="1", description="Points earned per unit of the currency.")
+    return_window: ReturnWindow = 0
+    offset_shortfalls: OffsetShortfalls = False
     quote: QuoteIn | None = None
     margin: Decimal = "0"
     limits: LimitsIn = LimitsIn()
     owner: Address | None = Field(default=None, description="An address of your own; else a key is kept for you.")
+    pin_from: PinFrom = "0"
     partners: list[Slug] = Field(default=[], max_length=100, description="Slugs to open the pair with, both ways.")
 
     def application(self, now: int) -> Application:
@@ -101,11 +126,14 @@ class MerchantIn(Form):
             symbol=self.symbol,
             currency=self.currency,
             rate_millionths=points.earning_rate(self.points_per_unit, digits=points.minor_digits(self.currency)),
+            return_window=self.return_window,
+            offsets=self.offset_shortfalls,
             quote=None if self.quote is None else self.quote.quote(now),
             margin=points.settlement(self.margin, name="margin", zero=True),
             limits=self.limits.limits(),
             owner=None if self.owner is None else address(self.owner, name="owner"),
             partners=tuple(dict.fromkeys(self.partners)),
+            pin_from=None if self.pin_from == "never" else points.points(self.pin_from, name="pin_from", zero=True),
         )
 
 
@@ -146,8 +174,27 @@ class ProgrammeOut(BaseModel):
     partners: list[str] = Field(description="Programmes with which the pair is open both ways.")
 
 
-class MerchantShown(MerchantOut):
+class Terms(BaseModel):
     points_per_unit: str
+    return_window: int
+    offset_shortfalls: bool
+
+
+class TermsIn(Form):
+    """What is left out stays as it is."""
+
+    points_per_unit: Decimal | None = None
+    return_window: ReturnWindow | None = None
+    offset_shortfalls: OffsetShortfalls | None = None
+
+    def changes(self, merchant: Merchant) -> dict[str, Any]:
+        found: dict[str, Any] = {"return_window": self.return_window, "offsets": self.offset_shortfalls}
+        if self.points_per_unit is not None:
+            found["rate_millionths"] = points.earning_rate(self.points_per_unit, digits=merchant.minor_digits)
+        return {name: value for name, value in found.items() if value is not None}
+
+
+class MerchantShown(MerchantOut, Terms):
     keys: list[KeyShown]
     market: ProgrammeOut | None
     as_of: AsOf | None
@@ -234,6 +281,19 @@ async def one(
 ) -> dict[str, Any]:
     async with gateway.database.reading(who.tenant) as sql:
         return await merchants.show(gateway, sql, await merchants.allowed(sql, who, id))
+
+
+@router.patch(
+    "/{id}/terms",
+    response_model=Terms,
+    responses=documented(*_OPERATOR, errors.MerchantNotFound, errors.InvalidAmount, errors.AmountTooLarge),
+    summary="Change what purchases earn, and when",
+)
+async def change_terms(gateway: InGateway, who: Pricing, id: UUID, body: TermsIn) -> dict[str, Any]:
+    """Of purchases accepted from now on: those accepted before keep the terms that they were made under."""
+    async with gateway.database.transaction(who.tenant) as sql:
+        merchant = await merchants.allowed(sql, who, id)
+        return merchants.terms(merchant, await merchants.change_rule(sql, merchant, body.changes(merchant)))
 
 
 @router.put("/{id}/quote", status_code=202, responses=documented(*_OWN), summary="Post a quote")

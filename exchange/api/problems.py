@@ -22,6 +22,8 @@ from exchange.errors import (
     MethodNotAllowed,
     NotFound,
     Overloaded,
+    RequestTooLarge,
+    SignInNeeded,
     TooManyRequests,
     Unauthenticated,
 )
@@ -48,16 +50,20 @@ def respond(error: ExchangeError, headers: Mapping[str, str] | None = None) -> R
         sent["Retry-After"] = str(error.retry_after)
     if isinstance(error, Unauthenticated):
         sent["WWW-Authenticate"] = "Bearer"
+    if isinstance(error, SignInNeeded):
+        sent["WWW-Authenticate"] = "Cookie"
     body = msgspec.json.encode(error.problem())
     return Response(body, status_code=error.status, media_type=MEDIA_TYPE, headers=sent)
 
 
 def documented(*errors: type[ExchangeError]) -> dict[int | str, dict[str, Any]]:
-    """`responses` of a route: by status, one example for each problem. Every route can lose its database,
-    has a rate limit, and can meet a crowd."""
+    """`responses` of a route: by status, one example for each problem. Every route can be called in a wrong form, with
+    too large a body and too often, can meet a crowd, and can lose its database."""
     responses: dict[int | str, dict[str, Any]] = {}
-    every: tuple[type[ExchangeError], ...] = (*errors, TooManyRequests, Overloaded, DatabaseUnavailable)
-    for error in every:
+    always: tuple[type[ExchangeError], ...] = (
+        InvalidRequest, RequestTooLarge, TooManyRequests, Overloaded, DatabaseUnavailable,
+    )  # fmt: skip
+    for error in dict.fromkeys((*errors, *always)):
         entry = responses.setdefault(error.status, {"description": "", "content": {MEDIA_TYPE: {"examples": {}}}})
         entry["model"] = Problem
         example = {"summary": error.title, "value": error((error.__doc__ or error.title).strip()).problem()}

@@ -33,8 +33,9 @@ class Domain(BaseModel):
 class Receipt(BaseModel):
     """The programme's signed promise (EIP-712 `Receipt`): points that will be minted by `mint_by`.
 
-    `purchase` commits to the facts of the sale with `salt` (`contracts/receipts.py`); `signature` is `0x00 ‖ r ‖ vs`,
-    or, shared with others of a bulk request, `0x03 ‖ r ‖ vs ‖ index ‖ siblings` (`contracts/receipt_tree.py`).
+    `purchase` commits to the facts of the sale with `salt` (`contracts/receipts.py`), which is gone once the customer
+    was erased; `signature` is `0x00 ‖ r ‖ vs` or, shared with others of a bulk request,
+    `0x03 ‖ r ‖ vs ‖ index ‖ siblings` (`contracts/receipt_tree.py`).
     """
 
     chain_id: int
@@ -45,7 +46,7 @@ class Receipt(BaseModel):
     purchase: str
     accepted_at: int
     mint_by: int
-    salt: str
+    salt: str | None
     signature: str
     domain: Domain
 
@@ -61,8 +62,11 @@ class PurchaseOut(BaseModel):
     currency: str
     store: str | None
     purchased_at: str
-    points: str
-    status: Literal["accepted", "final"]
+    earned: str = Field(description="By the rule, for the amount.")
+    offset: str = Field(description="Of `earned`: kept back for an earlier refund whose points had been spent.")
+    points: str = Field(description="`earned` less `offset`: what the receipt promises.")
+    status: Literal["pending", "accepted", "final"]
+    available_at: str | None = Field(description="Of pending points: when the return window closes.")
     receipt: Receipt
 
 
@@ -72,7 +76,10 @@ class OnChain(Placed):
 
 
 class PurchaseStatus(PurchaseOut):
-    status: Literal["accepted", "submitted", "confirmed", "final"]  # type: ignore[assignment]
+    status: Literal[  # type: ignore[assignment]
+        "pending", "cancelled", "accepted", "submitted", "confirmed", "final"
+    ]
+    cancelled: str = Field(description="Of `points`: what refunds took away before anything was minted.")
     chain: OnChain | None
     as_of: AsOf | None
 
@@ -80,7 +87,7 @@ class PurchaseStatus(PurchaseOut):
 class BulkItem(BaseModel):
     """Either the purchase or the problem."""
 
-    status: Literal["accepted", "final", "refused"]
+    status: Literal["pending", "accepted", "final", "refused"]
     purchase: PurchaseOut | None = None
     problem: Problem | None = None
 
@@ -115,7 +122,7 @@ async def report(gateway: InGateway, merchant: Reporting, key: NeededKey, reques
     """Answers with a signed receipt once the purchase is safely stored. The same request, or the same reference with
     the same facts, has the same answer for ever, byte for byte, always with status 201."""
     body, sale = sales.one(await request.body())
-    fingerprint = idempotency.fingerprint(request.method, request.url.path, body)
+    fingerprint = idempotency.fingerprint(request.method, request.url.path, body, secret=gateway.pepper)
     answer = await purchases_together.accept(gateway, Reported(merchant, key, fingerprint, sale))
     return Response(answer, status_code=201, media_type="application/json")
 
@@ -123,7 +130,7 @@ async def report(gateway: InGateway, merchant: Reporting, key: NeededKey, reques
 @reporting.post(
     "/bulk",
     response_model=BulkOut,
-    responses=documented(*_REFUSALS),
+    responses=documented(*_REFUSALS, errors.PurchaseErased),
     summary="Report up to 1,000 purchases",
     openapi_extra=sales.BULK,
 )
@@ -131,7 +138,7 @@ async def report_many(gateway: InGateway, merchant: Reporting, key: NeededKey, r
     """Every purchase is judged alone: one that is refused, with its own problem, harms no other. What was refused is
     answered the same under the same key; send it under a new key to have it judged again."""
     body, items = sales.bulk(await request.body())
-    fingerprint = idempotency.fingerprint(request.method, request.url.path, body)
+    fingerprint = idempotency.fingerprint(request.method, request.url.path, body, secret=gateway.pepper)
     answer = await purchases_bulk.accept(gateway, merchant, key=key, fingerprint=fingerprint, items=items)
     return Response(answer, media_type="application/json")
 

@@ -31,6 +31,16 @@ class RefundIn(Form):
     amount: Decimal | None = None
 
 
+class Amended(BaseModel):
+    """The purchase's receipt with another amount and time, signed by the issuer; holder, `purchase` and `mint_by` stay.
+    Of several receipts of one purchase the one with the smallest amount holds."""
+
+    amount: str
+    amount_base_units: str
+    accepted_at: int
+    signature: str
+
+
 class RefundOut(BaseModel):
     """`points` are taken back. The customer keeps what the rule gives for what is left of the purchase."""
 
@@ -40,6 +50,9 @@ class RefundOut(BaseModel):
     amount: str
     currency: str
     points: str
+    cancelled: str = Field(description="Of `points`: those that were pending, and will not be minted.")
+    restored: str = Field(description="Of `points`: a shortfall that the purchase had offset, and is owed again.")
+    receipt: Amended | None = Field(description="What is still promised, if points were cancelled.")
     status: Literal["accepted", "final"]
 
 

@@ -51,7 +51,7 @@ def _rfc3339(value: object) -> object:
 
 
 class PurchaseIn(Form):
-    """A sale. Exactly one of `customer` (our id) and `member` (your number) says who bought."""
+    """A sale. Exactly one of `customer` (its id) and `member` (your number) says who bought."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [EXAMPLE]})
 

@@ -46,6 +46,16 @@ class StatementLine(BaseModel):
     fee: str
 
 
+class Shortfalls(BaseModel):
+    """Points that refunds could not take back and that later purchases offset: what of them came in the period,
+    was offset, was owed again, and what was outstanding at its end."""
+
+    incurred: str
+    offset: str
+    restored: str
+    outstanding: str
+
+
 class Statement(BaseModel):
     """`opening_margin` + `received` - `paid` = `closing_margin`, in settlement tokens, to the last digit."""
 
@@ -58,6 +68,7 @@ class Statement(BaseModel):
     paid: str
     closing_margin: str
     lines: list[StatementLine]
+    shortfalls: Shortfalls = Field(description="In points; none unless the programme's terms offset them.")
     final: bool = Field(description="No block of the period can leave the chain any more.")
     as_of: AsOf | None
 

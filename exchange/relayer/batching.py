@@ -4,6 +4,9 @@ A batch takes its number from its merchant's row, under that row's lock, in the 
 call and each purchase's place in it: numbers are gapless, and no purchase is in two batches, whatever is killed and
 however many relayers run. `for no key update` is the lock that new purchases' foreign keys do not collide with.
 
+A purchase waits until its return window has closed, and what refunds took away before is not minted. A refund locks
+the purchase alone, and placing waits for it: if nothing is left to mint, nothing is placed until the next round.
+
 A batch leaves when it is full, or when its merchant has none waiting to be placed: while the chain is slow or down,
 purchases gather in full batches instead of many small ones.
 """
@@ -39,14 +42,14 @@ class Merchant(NamedTuple):
 
 
 class Purchase(NamedTuple):
-    id: UUID
     reference: str
     holder: bytes
     amount_minor: int
     store: str
     purchased_at: int
-    points: int
-    salt: bytes
+    points: int  # base units that are minted
+    salt: bytes | None
+    commitment: bytes | None  # what an erased purchase keeps instead of its salt
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +95,11 @@ def leaf_of(programme: bytes, currency: str, number: int, index: int, purchase: 
 
 
 def commitment_of(purchase: Purchase, currency: str) -> bytes:
+    """Raises `ValueError` for a row that has neither salt nor commitment, which no row is."""
+    if purchase.commitment is not None:
+        return purchase.commitment
+    if purchase.salt is None:
+        raise ValueError("a purchase has neither salt nor commitment")
     return receipts.commitment(
         salt=purchase.salt,
         merchant_reference=purchase.reference,
@@ -102,20 +110,33 @@ def commitment_of(purchase: Purchase, currency: str) -> bytes:
     )
 
 
-async def batch_everyone(connection: AsyncConnection, *, master: bytes, chain_id: int, size: int) -> int:
+class _Refunded(Exception):
+    """When a purchase was refunded whole while it was being placed, and leaves a gap."""
+
+
+async def batch_everyone(connection: AsyncConnection, *, master: bytes, chain_id: int, size: int, now: int) -> int:
     """Batches what is due, one transaction a merchant. Returns how many purchases were batched."""
-    due = await _due(connection, size)
-    return sum([await batch_merchant(connection, m, master=master, chain_id=chain_id, size=size) for m in due])
+    due = await _due(connection, size, now)
+    return sum([await batch_merchant(connection, m, master=master, chain_id=chain_id, size=size, now=now) for m in due])
 
 
 async def batch_merchant(
-    connection: AsyncConnection, merchant_id: UUID, *, master: bytes, chain_id: int, size: int
+    connection: AsyncConnection, merchant_id: UUID, *, master: bytes, chain_id: int, size: int, now: int
+) -> int:
+    try:
+        return await _batch(connection, merchant_id, master=master, chain_id=chain_id, size=size, now=now)
+    except _Refunded:
+        return 0
+
+
+async def _batch(
+    connection: AsyncConnection, merchant_id: UUID, *, master: bytes, chain_id: int, size: int, now: int
 ) -> int:
     async with connection.transaction():
         merchant = await lock(connection, merchant_id)
         if merchant is None:
             return 0
-        purchases = await _waiting(connection, merchant_id, size * BATCHES_AT_ONCE)
+        purchases = await _place(connection, merchant, size, now)
         if not purchases:
             return 0
         key = vault.unseal(master, merchant.issuer_key, purpose=f"issuer:{merchant_id}")
@@ -138,12 +159,15 @@ async def batch_merchant(
 _DUE = """
 select m.id
 from exchange.merchant m
-where exists (select 1 from exchange.purchase p where p.merchant_id = m.id and p.batch_number is null and p.points > 0)
+where exists (select 1 from exchange.purchase p
+              where p.merchant_id = m.id and p.batch_number is null and p.points > p.cancelled
+                and p.available_at <= %(now)s)
   and (not exists (select 1 from exchange.call c
                    where c.state = 'queued' and c.kind = 'mint' and c.sequence = m.programme)
        or exists (select 1 from exchange.purchase p
-                  where p.merchant_id = m.id and p.batch_number is null and p.points > 0
-                  order by p.id offset %s limit 1))
+                  where p.merchant_id = m.id and p.batch_number is null and p.points > p.cancelled
+                    and p.available_at <= %(now)s
+                  order by p.available_at, p.id offset %(others)s limit 1))
 order by m.id
 """
 
@@ -152,36 +176,45 @@ select id, programme, issuer_key, next_batch, currency
 from exchange.merchant where id = %s for no key update skip locked
 """
 
-PURCHASES = """
-select id, reference, holder, amount_minor, coalesce(store, ''), floor(extract(epoch from purchased_at))::bigint,
-       points, salt
-from exchange.purchase
+FACTS = """
+p.reference, p.holder, p.amount_minor, coalesce(p.store, ''), floor(extract(epoch from p.purchased_at))::bigint,
+p.points - p.cancelled, p.salt, p.commitment
 """
 """What a `Purchase` is read by."""
 
-_WAITING = f"""
-{PURCHASES}
-where merchant_id = %s and batch_number is null and points > 0
-order by id limit %s
+_PLACE = f"""
+with waiting as (
+    select id, row_number() over (order by available_at, id) - 1 as place
+    from exchange.purchase
+    where merchant_id = %(merchant)s and batch_number is null and points > cancelled and available_at <= %(now)s
+    order by available_at, id limit %(most)s
+)
+update exchange.purchase p set batch_number = %(first)s + place / %(size)s, batch_index = place %% %(size)s
+from waiting
+where p.merchant_id = %(merchant)s and p.id = waiting.id and p.batch_number is null and p.points > p.cancelled
+returning p.batch_number, p.batch_index, {FACTS}
+"""  # noqa: S608
+
+# Identities are given in the order of the batches, which is that in which the calls must take effect.
+_STORE = """
+with calls as (
+    insert into exchange.call (kind, target, data, gas, sequence)
+    select 'mint', %(programme)s, data, gas, %(programme)s
+    from unnest(%(data)s::bytea[], %(gas)s::int8[]) with ordinality as made (data, gas, place) order by place
+    returning id
+), placed as (
+    select id, row_number() over (order by id) as place from calls
+)
+insert into exchange.batch (merchant_id, number, receipts_root, total, count, call_id)
+select %(merchant)s, %(first)s + place - 1, root, total, count, placed.id
+from unnest(%(roots)s::bytea[], %(totals)s::int8[], %(counts)s::int8[]) with ordinality
+    as made (root, total, count, place)
+join placed using (place)
 """
 
-_INSERT_CALL = """
-insert into exchange.call (kind, target, data, gas, sequence) values ('mint', %s, %s, %s, %s) returning id
-"""
 
-_INSERT_BATCH = """
-insert into exchange.batch (merchant_id, number, receipts_root, total, count, call_id) values (%s, %s, %s, %s, %s, %s)
-"""
-
-_PLACE = """
-update exchange.purchase p set batch_number = placed.number, batch_index = placed.index
-from unnest(%b::uuid[], %b::int8[], %b::int8[]) as placed (id, number, index)
-where p.merchant_id = %s and p.id = placed.id
-"""
-
-
-async def _due(connection: AsyncConnection, size: int) -> list[UUID]:
-    cursor = await connection.execute(_DUE, (size - 1,), binary=True)
+async def _due(connection: AsyncConnection, size: int, now: int) -> list[UUID]:
+    cursor = await connection.execute(_DUE, {"others": size - 1, "now": now}, binary=True)
     return [row[0] for row in await cursor.fetchall()]
 
 
@@ -192,24 +225,36 @@ async def lock(connection: AsyncConnection, merchant_id: UUID) -> Merchant | Non
     return None if row is None else Merchant(*row)
 
 
-async def _waiting(connection: AsyncConnection, merchant_id: UUID, most: int) -> list[Purchase]:
-    cursor = await connection.execute(_WAITING, (merchant_id, most), binary=True)
-    return [Purchase(*row) for row in await cursor.fetchall()]
+async def _place(connection: AsyncConnection, merchant: Merchant, size: int, now: int) -> list[Purchase]:
+    """Gives the purchases that are due their places, from the merchant's next batch on; in the order of these."""
+    values = {
+        "merchant": merchant.id,
+        "first": merchant.next_batch,
+        "size": size,
+        "most": size * BATCHES_AT_ONCE,
+        "now": now,
+    }
+    cursor = await connection.execute(_PLACE, values, binary=True)
+    placed = sorted(await cursor.fetchall())
+    if placed and placed[-1][:2] != (merchant.next_batch + (len(placed) - 1) // size, (len(placed) - 1) % size):
+        raise _Refunded
+    return [Purchase(*row[2:]) for row in placed]
 
 
 async def _store(connection: AsyncConnection, merchant: Merchant, batches: Sequence[Batch]) -> None:
-    for batch in batches:
-        cursor = await connection.execute(
-            _INSERT_CALL, (merchant.programme, batch.data, batch.gas, merchant.programme), binary=True
-        )
-        call = await cursor.fetchone()
-        if call is None:
-            raise RuntimeError("the call was not stored")
-        counts = (batch.total, len(batch.purchases), call[0])
-        await connection.execute(_INSERT_BATCH, (merchant.id, batch.number, batch.receipts_root, *counts))
-    placed = [(p.id, b.number, i) for b in batches for i, p in enumerate(b.purchases)]
-    ids, numbers, indices = zip(*placed, strict=True)
-    await connection.execute(_PLACE, (list(ids), list(numbers), list(indices), merchant.id))
+    await connection.execute(
+        _STORE,
+        {
+            "merchant": merchant.id,
+            "programme": merchant.programme,
+            "first": batches[0].number,
+            "data": [each.data for each in batches],
+            "gas": [each.gas for each in batches],
+            "roots": [each.receipts_root for each in batches],
+            "totals": [each.total for each in batches],
+            "counts": [len(each.purchases) for each in batches],
+        },
+    )
     await connection.execute(
         "update exchange.merchant set next_batch = next_batch + %s where id = %s", (len(batches), merchant.id)
     )

@@ -22,7 +22,7 @@ from contracts.bindings import FAILED_TOPIC, Failed, describe_error
 from contracts.errors import AlreadyKnown, ChainError, InsufficientFunds, NonceTooLow, Reverted, Unavailable
 from contracts.rpc import Rpc, from_hex, from_quantity
 from contracts.transactions import outbid
-from exchange.relayer import node, store
+from exchange.relayer import node, nonces, store
 from exchange.relayer.metrics import Metrics
 from exchange.relayer.node import Head, Receipt
 from exchange.relayer.outcome import Fate, is_hopeless, verdict
@@ -32,7 +32,6 @@ from exchange.relayer.store import Failure, Inclusion, Pending, PlacedCall
 from exchange.tables import JUDGED_KINDS
 
 RESEND_AFTER = 2  # blocks
-STRANGE_AFTER = 10  # heads without a receipt, though the nonce is used
 NO_FUNDS = "insufficient funds for gas"
 
 
@@ -53,6 +52,8 @@ class Memory:
     sent: dict[bytes, int] = field(default_factory=dict)  # attempt -> block when last handed over
     code: set[bytes] = field(default_factory=set)  # targets known to be contracts
     strange: dict[int, int] = field(default_factory=dict)  # transaction -> heads without a receipt
+    searched: dict[int, int] = field(default_factory=dict)  # strange transaction -> first final block not searched
+    gaps: dict[int, int] = field(default_factory=dict)  # nonce that nothing has -> heads that wait for it
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +78,7 @@ async def step(context: Context) -> None:
     context.metrics.funds.labels(context.signer.address.hex()).set(head.funds / 10**18)
     if fresh:
         await confirm(context, head)
+        await nonces.fill_gaps(context, head)
         await outbid_lowest(context, head)
     placed = await assign(context, head)
     if fresh or placed:
@@ -94,7 +96,7 @@ async def confirm(context: Context, head: Head) -> None:
     if found:
         await _store_receipts(context, found)
     context.metrics.in_flight.labels(context.signer.address.hex()).set(len(pending) - len(found))
-    await _watch_strange(context, {p.id: p.nonce for p in mined}, {p.id for p, _ in found})
+    await nonces.watch(context, head, mined, {p.id for p, _ in found})
 
 
 async def _check_included(context: Context, head: Head) -> None:
@@ -113,17 +115,6 @@ async def _check_included(context: Context, head: Head) -> None:
     if final:
         crash.point("lane: final, not recorded")
         await store.mark_final(context.connection, final)
-
-
-async def _watch_strange(context: Context, mined: dict[int, int], found: set[int]) -> None:
-    """A nonce that is used, though nothing of ours has a receipt: the key is used elsewhere. That is for people."""
-    strange = {id_: context.memory.strange.get(id_, 0) + 1 for id_ in mined if id_ not in found}
-    context.memory.strange = strange
-    for id_, heads in strange.items():
-        if heads == STRANGE_AFTER:
-            reason = f"nonce {mined[id_]} was used by a transaction that is not ours"
-            await store.pause(context.connection, context.signer.address, reason)
-            context.log.error("paused", reason=reason)
 
 
 async def _store_receipts(context: Context, found: Sequence[tuple[Pending, Receipt]]) -> None:

@@ -7,11 +7,11 @@ broadcast never raises: each transaction's outcome is what the node said about i
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 
-from contracts.errors import ChainError, NodeError, Reverted, Unavailable
+from contracts.errors import ChainError, Malformed, NodeError, Reverted, Unavailable
 from contracts.fees import Fees, quote
 from contracts.rpc import Call, Rpc, from_hex, from_quantity, to_hex, to_quantity
 from contracts.transactions import target_and_data
@@ -50,8 +50,22 @@ class _Header(msgspec.Struct, rename="camel"):
     base_fee_per_gas: str = "0x0"
 
 
+class _Spent(msgspec.Struct):
+    hash: str
+    nonce: str
+    sender: str = msgspec.field(name="from")
+
+
+class _Block(msgspec.Struct):
+    transactions: list[_Spent]
+
+
 _RECEIPT = msgspec.json.Decoder(Receipt | None)
 _HEADER = msgspec.json.Decoder(_Header | None)
+_BLOCK = msgspec.json.Decoder(_Block)
+_TEXT = msgspec.json.Decoder(str)
+
+T = TypeVar("T")
 
 
 async def read_head(rpc: Rpc, signer: bytes) -> Head:
@@ -64,34 +78,47 @@ async def read_head(rpc: Rpc, signer: bytes) -> Head:
             ("eth_getBalance", (to_hex(signer), "latest")),
         ]
     )
-    head = _HEADER.decode(_known(latest))
+    head = _decoded(_HEADER, latest)
     if head is None:
         raise Unavailable("the node has no latest block")
-    final = None if isinstance(finalized, NodeError) else _HEADER.decode(finalized)
+    final = None if isinstance(finalized, NodeError) else _decoded(_HEADER, finalized)
     # A node without the method leaves us to offer one gwei, which is what anvil and most networks suggest.
-    offered = 10**9 if isinstance(tip, NodeError) else from_quantity(msgspec.json.decode(tip))
+    offered = 10**9 if isinstance(tip, NodeError) else from_quantity(_decoded(_TEXT, tip))
     return Head(
         number=from_quantity(head.number),
         hash=from_hex(head.hash),
-        nonce=from_quantity(msgspec.json.decode(_known(nonce))),
+        nonce=from_quantity(_decoded(_TEXT, nonce)),
         finalized=-1 if final is None else from_quantity(final.number),
         fees=quote(from_quantity(head.base_fee_per_gas), offered),
-        funds=from_quantity(msgspec.json.decode(_known(funds))),
+        funds=from_quantity(_decoded(_TEXT, funds)),
     )
 
 
 async def read_hashes(rpc: Rpc, numbers: Sequence[int]) -> dict[int, bytes | None]:
     """The canonical hash at each height; None above the head."""
     answers = await rpc.batch_raw([("eth_getBlockByNumber", (to_quantity(n), False)) for n in numbers])
-    headers = [_HEADER.decode(_known(answer)) for answer in answers]
+    headers = [_decoded(_HEADER, answer) for answer in answers]
     return {n: None if h is None else from_hex(h.hash) for n, h in zip(numbers, headers, strict=True)}
 
 
 async def read_receipts(rpc: Rpc, hashes: Sequence[bytes]) -> dict[bytes, Receipt]:
     """Those that exist. One batch for all, so that a transaction's attempts are judged by one state of the node."""
     answers = await rpc.batch_raw([("eth_getTransactionReceipt", (to_hex(h),)) for h in hashes])
-    receipts = [_RECEIPT.decode(_known(answer)) for answer in answers]
+    receipts = [_decoded(_RECEIPT, answer) for answer in answers]
     return {h: r for h, r in zip(hashes, receipts, strict=True) if r is not None}
+
+
+async def used_by(rpc: Rpc, signer: bytes, *, nonce: int, first: int, last: int) -> bytes | None:
+    """The hash of the signer's transaction with this nonce, if one of these blocks holds it.
+
+    Blocks are read, no state: nodes forget old states before a block is final, and blocks much later.
+    """
+    answers = await rpc.batch_raw([("eth_getBlockByNumber", (to_quantity(n), True)) for n in range(first, last + 1)])
+    for answer in answers:
+        for each in _decoded(_BLOCK, answer).transactions:
+            if from_quantity(each.nonce) == nonce and from_hex(each.sender) == signer:
+                return from_hex(each.hash)
+    return None
 
 
 async def without_code(rpc: Rpc, targets: Collection[bytes]) -> set[bytes]:
@@ -154,10 +181,13 @@ def _chunks(raws: Sequence[bytes]) -> list[list[bytes]]:
     return chunks
 
 
-def _known(answer: msgspec.Raw | NodeError) -> msgspec.Raw:
+def _decoded(decoder: msgspec.json.Decoder[T], answer: msgspec.Raw | NodeError) -> T:
     if isinstance(answer, NodeError):
         raise answer
-    return answer
+    try:
+        return decoder.decode(answer)
+    except msgspec.ValidationError as error:
+        raise Malformed(f"an answer of another shape: {error}") from error
 
 
 def _found(answer: Any) -> Any:

@@ -17,7 +17,7 @@ from contracts.bindings import points_clawback
 from contracts.eip712 import clawback_digest, domain_separator
 from exchange import vault
 from exchange.calls import GAS
-from exchange.relayer.batching import PURCHASES, Merchant, Purchase, commitment_of, leaf_of, lock
+from exchange.relayer.batching import FACTS, Merchant, Purchase, commitment_of, leaf_of, lock
 
 AT_ONCE: Final = 50
 
@@ -46,8 +46,8 @@ select r.id, r.taken, p.batch_number, p.batch_index {_READY} and r.merchant_id =
 """
 
 _BATCH: Final = f"""
-{PURCHASES} where merchant_id = %s and batch_number = %s order by batch_index
-"""
+select {FACTS} from exchange.purchase p where p.merchant_id = %s and p.batch_number = %s order by p.batch_index
+"""  # noqa: S608
 
 _QUEUE: Final = """
 with queued as (

@@ -1,5 +1,5 @@
-"""The relayer's loops, until cancelled: one that batches purchases and proves refunds, one that completes withdrawals,
-and one lane a signer.
+"""The relayer's loops, until cancelled: one that batches purchases and proves refunds, one that enters what refunds
+fell short of, one that completes withdrawals, and one lane a signer.
 
 Each loop owns one database connection and gives it up on any failure of the database or the node, waits, and starts
 anew: starting *is* recovery, for every loop derives what to do from rows and chain. One line is logged when a loop's
@@ -10,6 +10,7 @@ run all the same, the signer's row keeps them apart.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import partial
@@ -20,7 +21,7 @@ from structlog.typing import FilteringBoundLogger
 
 from contracts.errors import ChainError
 from contracts.rpc import Rpc
-from exchange.relayer import store, withdrawing
+from exchange.relayer import offsetting, store, withdrawing
 from exchange.relayer.batching import batch_everyone
 from exchange.relayer.lane import Chain, Context, Memory, step
 from exchange.relayer.metrics import Metrics
@@ -62,6 +63,7 @@ async def relay(relayer: Relayer) -> None:
     lanes = any(signer.role == "relayer" for signer in found)
     async with asyncio.TaskGroup() as loops:
         loops.create_task(_persistently(relayer, "batching", partial(_batching, relayer)))
+        loops.create_task(_persistently(relayer, "offsetting", partial(_offsetting, relayer)))
         loops.create_task(_persistently(relayer, "withdrawing", partial(_withdrawing, relayer)))
         for signer in found:
             # Without a relayer's key the operator's carries everything.
@@ -87,7 +89,11 @@ async def _batching(relayer: Relayer, up: Up) -> None:
     async with await _connect(relayer, "batching") as connection:
         while True:
             batched = await batch_everyone(
-                connection, master=relayer.master, chain_id=relayer.chain.chain_id, size=relayer.batch_size
+                connection,
+                master=relayer.master,
+                chain_id=relayer.chain.chain_id,
+                size=relayer.batch_size,
+                now=int(time.time()),
             )
             await refund_everyone(connection, master=relayer.master, chain_id=relayer.chain.chain_id)
             up()
@@ -95,6 +101,14 @@ async def _batching(relayer: Relayer, up: Up) -> None:
             await _report(relayer, connection)
             # More than a batch came in meanwhile: there is no company to wait for.
             await asyncio.sleep(0 if batched > relayer.batch_size else relayer.linger)
+
+
+async def _offsetting(relayer: Relayer, up: Up) -> None:
+    async with await _connect(relayer, "offsetting") as connection:
+        while True:
+            await offsetting.enter_shortfalls(connection)
+            up()
+            await asyncio.sleep(offsetting.TICK)
 
 
 async def _withdrawing(relayer: Relayer, up: Up) -> None:
@@ -160,7 +174,14 @@ async def _persistently(relayer: Relayer, name: str, work: Callable[[Up], Awaita
     while True:
         try:
             return await work(up)
-        except (ChainError, psycopg.OperationalError, psycopg.InterfaceError) as error:
+        # A table that is not there is the mirror's, which is being made.
+        except (
+            ChainError,
+            psycopg.OperationalError,
+            psycopg.InterfaceError,
+            psycopg.errors.UndefinedTable,
+            psycopg.errors.ReadOnlySqlTransaction,  # a primary that was demoted, or whose disk is full
+        ) as error:
             kind = type(error).__name__
             if down != kind:
                 log.warning("down; trying again", error=f"{kind}: {error}")

@@ -1,7 +1,8 @@
 """The SQL of the relayer's state machine; each function is one transaction, and the tables' CHECKs have the last word.
 
     call          queued -> placed | refused;   placed -> queued when a mint or an intent must be tried again
-    transaction   signed -> sent -> included -> final;   included -> sent when its block left the chain
+    transaction   signed -> sent -> included -> final;   included -> sent when its block left the chain;
+                  signed, sent -> lost when somebody else's final transaction has its nonce
 
 `assign` takes a nonce, stores the signed bytes and places the calls in one commit, before anything is sent: a nonce
 never exists without its bytes. Two lanes never place calls at the same time (an advisory lock for as long as the
@@ -318,6 +319,57 @@ async def mark_final(connection: AsyncConnection, transactions: Sequence[int]) -
     )
 
 
+async def mark_lost(connection: AsyncConnection, transactions: Sequence[int]) -> int:
+    """Their nonces are somebody else's for ever: their calls wait anew. Returns how many calls."""
+    ids = list(transactions)
+    async with connection.transaction():
+        await connection.execute(
+            "update exchange.transaction set state = 'lost' where id = any(%s) and state in ('signed', 'sent')", (ids,)
+        )
+        # Never to be handed over again, and no longer the one unsent attempt.
+        await connection.execute(
+            "update exchange.attempt set sent_at = now(), sent_block = 0"
+            " where transaction_id = any(%s) and sent_at is null",
+            (ids,),
+        )
+        cursor = await connection.execute(
+            "update exchange.call c set state = 'queued', transaction_id = null, position = null, failure = null,"
+            " not_before = null from exchange.transaction t"
+            " where t.id = c.transaction_id and t.id = any(%s) and t.state = 'lost' and c.state = 'placed'",
+            (ids,),
+        )
+    return cursor.rowcount
+
+
+async def missing_nonces(connection: AsyncConnection, signer: bytes, *, first: int, most: int) -> list[int]:
+    """The nonces of `first` and the `most` from there on that were passed over: signed past, and in no transaction."""
+    cursor = await connection.execute(
+        "select n from exchange.signer s cross join generate_series(%(first)s::bigint,"
+        " least(s.next_nonce, %(first)s + %(most)s) - 1) as n where s.address = %(signer)s"
+        " and not exists (select from exchange.transaction t where t.signer = s.address and t.nonce = n) order by n",
+        {"signer": signer, "first": first, "most": most},
+    )
+    return [int(row[0]) for row in await cursor.fetchall()]
+
+
+async def block_below(connection: AsyncConnection, signer: bytes, nonce: int) -> int:
+    """The block of the signer's last transaction with a lower nonce; 0 if there is none."""
+    cursor = await connection.execute(
+        "select coalesce(max(block), 0) from exchange.transaction where signer = %s and nonce < %s", (signer, nonce)
+    )
+    row = await cursor.fetchone()
+    return 0 if row is None else int(row[0])
+
+
+async def fill(connection: AsyncConnection, signer: bytes, signed: Sequence[Signed]) -> None:
+    """Stores transactions without calls at nonces that were passed over; what another relayer filled stays."""
+    async with connection.transaction():
+        await connection.execute("select from exchange.signer where address = %s for update", (signer,))
+        for one in signed:
+            if one.nonce in await missing_nonces(connection, signer, first=one.nonce, most=1):
+                await _insert(connection, signer, one)
+
+
 async def settled_below(connection: AsyncConnection) -> int:
     """The first call that may still change what a later one finds: queued or not yet on the chain.
 
@@ -363,9 +415,9 @@ async def pause(connection: AsyncConnection, signer: bytes, reason: str) -> bool
 
 
 async def resume(connection: AsyncConnection, signer: bytes, *, paused: str) -> None:
-    """Signs again if it was paused for this reason, and no other."""
+    """Signs again if it was paused for this reason (a pattern of `like`), and no other."""
     await connection.execute(
-        "update exchange.signer set paused = null where address = %s and paused = %s", (signer, paused)
+        "update exchange.signer set paused = null where address = %s and paused like %s", (signer, paused)
     )
 
 
@@ -380,9 +432,11 @@ class Backlog(NamedTuple):
 async def backlog(connection: AsyncConnection) -> Backlog:
     cursor = await connection.execute(
         "select count(*), coalesce(extract(epoch from now() - min(created_at)), 0)::float8,"
-        " coalesce((select extract(epoch from now()) - min(first.accepted_at) from exchange.merchant m"
-        "           cross join lateral (select p.accepted_at from exchange.purchase p where p.merchant_id = m.id"
-        "                               and p.batch_number is null and p.points > 0 order by p.id limit 1) first),"
+        " coalesce((select greatest(0, extract(epoch from now()) - min(first.accepted_at)) from exchange.merchant m"
+        "           cross join lateral (select greatest(p.accepted_at, p.available_at) as accepted_at"
+        "                               from exchange.purchase p where p.merchant_id = m.id"
+        "                               and p.batch_number is null and p.points > p.cancelled"
+        "                               order by p.available_at, p.id limit 1) first),"
         "          0)::float8"
         " from exchange.call where state = 'queued'"
     )

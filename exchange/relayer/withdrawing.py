@@ -13,6 +13,7 @@ from uuid import UUID
 from psycopg import AsyncConnection
 
 from contracts import bindings, crash
+from contracts.errors import Malformed
 from contracts.rpc import Rpc, from_hex, from_quantity, to_hex
 from exchange.calls import GAS
 
@@ -89,8 +90,7 @@ async def _complete(
         await connection.execute(_GONE, (since, closed, merchant, id))
     if not there:
         return 0
-    block = await rpc.call("eth_getBlockByNumber", "latest", False)
-    if from_quantity(block["timestamp"]) < announced.due:
+    if await _header(rpc, "latest", "timestamp") < announced.due:
         return 0
     data = bindings.exchange_complete_withdrawal(programme=programme)
     crash.point("withdrawing: due, completion not queued")
@@ -105,10 +105,18 @@ async def _announced(rpc: Rpc, exchange: bytes, programme: bytes) -> Announced:
         "data": to_hex(bindings.exchange_announced_withdrawal(programme=programme)),
     }
     answer = from_hex(await rpc.call("eth_call", call, "latest"))
+    if len(answer) != 96:  # a node that has not heard of the contract yet
+        raise Malformed(f"an announcement has 96 bytes, not {len(answer)}")
     return Announced(*bindings.exchange_announced_withdrawal_result(answer))
 
 
 async def _number(rpc: Rpc, tag: str) -> int:
     """Of the newest block, or of the newest final one. A pruned node has it when it has no state of it any more."""
+    return await _header(rpc, tag, "number")
+
+
+async def _header(rpc: Rpc, tag: str, field: str) -> int:
     block = await rpc.call("eth_getBlockByNumber", tag, False)
-    return from_quantity(block["number"])
+    if not isinstance(block, dict):
+        raise Malformed(f"the node has no {tag} block")
+    return from_quantity(block.get(field, ""))

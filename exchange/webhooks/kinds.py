@@ -37,7 +37,7 @@ def _hex(column: str) -> str:
 
 _PURCHASE: Final = f"""
 select m.id as merchant_id, p.id::text as subject,
-       json_build_object('purchase', p.id, 'customer', p.customer_id, 'points', {_points("p.points")},
+       json_build_object('purchase', p.id, 'customer', p.customer_id, 'points', {_points("p.points - p.cancelled")},
                          'block', b.block) as data
 from subscribed m
 join mirror.batch b on b.programme = m.programme
@@ -68,7 +68,7 @@ where x.block > %(low)s and x.block <= %(high)s
 
 _CUSTOMER: Final = """
 left join lateral (
-    select c.id from exchange.customer c join exchange.member b on b.customer_id = c.id
+    select b.id from exchange.customer c join exchange.member b on b.customer_id = c.id
     where c.holder = x.holder and b.merchant_id = m.id
 ) c on true
 left join exchange.intent i on i.digest = x.intent
@@ -119,6 +119,26 @@ join exchange.hold h on h.merchant_id = m.id
 where h.state = 'open' and h.expires_at > %(low)s and h.expires_at <= %(high)s
 """  # noqa: S608 - of constants
 
+_CANCELLED: Final = f"""
+select m.id as merchant_id, r.id::text as subject,
+       json_build_object('refund', r.id, 'purchase', p.id, 'customer', p.customer_id,
+                         'cancelled', {_points("r.cancelled")}, 'left', {_points("r.promised")}) as data
+from subscribed m
+join exchange.refund r on r.merchant_id = m.id
+join exchange.purchase p on p.merchant_id = r.merchant_id and p.id = r.purchase_id
+where r.cancelled > 0 and r.created_at > to_timestamp(%(low)s) and r.created_at <= to_timestamp(%(high)s)
+"""  # noqa: S608 - of constants
+
+_SHORTFALL: Final = f"""
+select m.id as merchant_id, s.id::text as subject,
+       json_build_object('purchase', s.purchase_id, 'customer', p.customer_id, 'points', {_points("s.points")},
+                         'block', s.block) as data
+from subscribed m
+join exchange.shortfall s on s.merchant_id = m.id
+join exchange.purchase p on p.merchant_id = s.merchant_id and p.id = s.purchase_id
+where s.kind = 'incurred' and s.created_at > to_timestamp(%(low)s) and s.created_at <= to_timestamp(%(high)s)
+"""  # noqa: S608 - of constants
+
 # What a page of holders was found to lose soon (`exchange/webhooks/warning.py`).
 _EXPIRING: Final = """
 select m.id as merchant_id, s.subject, s.data::json as data
@@ -130,6 +150,8 @@ KINDS: Final = (
     Kind("purchase.confirmed", "confirmed", _PURCHASE, "A purchase's points are on the chain."),
     Kind("purchase.final", "final", _PURCHASE, "A purchase's points can no longer leave the chain."),
     Kind("refund.confirmed", "confirmed", _REFUND, "A refund took points back; what was spent before is a shortfall."),
+    Kind("refund.cancelled", "clock", _CANCELLED, "A refund took pending points away: they will not be minted."),
+    Kind("shortfall.incurred", "clock", _SHORTFALL, "A refund fell short for good: later purchases will offset it."),
     Kind("redemption.confirmed", "confirmed", _REDEMPTION, "A redemption is on the chain."),
     Kind("swap.paid", "confirmed", _swap("from"), "A customer left for another programme, at the margin's cost."),
     Kind("swap.received", "confirmed", _swap("into"), "A customer came from another programme, to the margin's gain."),

@@ -68,13 +68,14 @@ select coalesce((select sum(total) from mirror.batch where programme = %(program
 """
 
 _OTHERS = """
-select count(*), coalesce(sum(p.points), 0)::bigint
+select count(*), coalesce(sum(p.points - p.cancelled), 0)::bigint
 from exchange.purchase p join exchange.merchant m on m.id = p.merchant_id
 where m.programme = %(programme)s and p.points > 0 and not starts_with(p.reference, %(prefix)s)
 """
 
 _UNDER_WAY = """
-select (select count(*) from exchange.purchase where batch_number is null and points > 0)
+select (select count(*) from exchange.purchase where batch_number is null and points > cancelled
+          and available_at <= extract(epoch from now()))
      + (select count(*) from exchange.call where state = 'queued')
      + (select count(*) from exchange.transaction where state in ('signed', 'sent'))
 """

@@ -52,6 +52,20 @@ GET = """
 """
 
 
+GET_ONE = """
+    const [options, done] = arguments;
+    const publicKey = PublicKeyCredential.parseRequestOptionsFromJSON(options);
+    navigator.credentials.get({publicKey}).then(answer => done(answer.toJSON()), error => done(`${error}`));
+"""
+FETCH = """
+    const [method, path, body, done] = arguments;
+    const headers = body === null ? {} : {"content-type": "application/json"};
+    fetch(path, {method, headers, credentials: "include", body: body === null ? undefined : JSON.stringify(body)})
+        .then(async answer => done([answer.status, answer.status === 204 ? null : await answer.json()]),
+              error => done([0, `${error}`]));
+"""
+
+
 class _Page(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         self.send_response(200)
@@ -112,6 +126,19 @@ class Authenticator:
         )
         return answers
 
+    def made(self, options: dict[str, Any]) -> dict[str, Any]:
+        """`navigator.credentials.create` with a gateway's options."""
+        return dict(self._run(CREATE, options))
+
+    def answered(self, options: dict[str, Any]) -> dict[str, Any]:
+        """`navigator.credentials.get` with a gateway's options."""
+        return dict(self._run(GET_ONE, options))
+
+    def fetch(self, method: str, path: str, body: object = None) -> tuple[int, Any]:
+        """What the page gets from its own gateway: status and JSON."""
+        status, answer = self.driver.execute_async_script(FETCH, method, path, body)
+        return int(status), answer
+
     def _run(self, script: str, argument: object) -> Any:
         answer = self.driver.execute_async_script(script, argument)
         if isinstance(answer, str):
@@ -148,9 +175,9 @@ class Site:
         return f"{self.driver.capabilities['browserName']} {self.driver.capabilities['browserVersion']}"
 
     @contextmanager
-    def device(self, host: str) -> Iterator[Authenticator]:
-        """A new device that can verify its user, at the page of `host`."""
-        self.driver.get(f"http://{host}:{self.port}/")
+    def device(self, host: str, *, page: str | None = None) -> Iterator[Authenticator]:
+        """A new device that can verify its user, at the page of `host`, or at another `page`."""
+        self.driver.get(page or f"http://{host}:{self.port}/")
         self.driver.add_virtual_authenticator(
             VirtualAuthenticatorOptions(
                 protocol=Protocol.CTAP2,

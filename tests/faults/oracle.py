@@ -1,13 +1,14 @@
 """What must hold when everything is over. The witness is the chain, asked over JSON-RPC past all of our programs.
 
 What a till got a 2xx for and what the chain minted are compared as multisets of (holder, amount) and by the root that
-each batch committed to: it is made again here from the commitments in the receipts that the tills hold, so every receipt
-is in exactly one batch, at one place, and nothing else is in any.
+each batch committed to: it is made again here from the commitments in the receipts that the tills hold, so every
+receipt is in exactly one batch, at one place, and nothing else is in any.
 """
 
 from __future__ import annotations
 
 import asyncio
+import json
 from collections import Counter, defaultdict
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
@@ -16,7 +17,7 @@ import psycopg
 
 from contracts import bindings, receipts
 from contracts.bindings import CLAWED_BACK_TOPIC, MINTED_TOPIC, TRANSFER_TOPIC, ClawedBack, Minted
-from contracts.rpc import Rpc, from_hex, to_hex
+from contracts.rpc import Rpc, from_hex, from_quantity, to_hex
 from indexer import store
 from indexer.follow import follow
 from indexer.metrics import Metrics
@@ -39,6 +40,17 @@ async def require_exactly_once(world: World) -> int:
     await _require_mirror(world)
     await _require_rows(world)
     return sum(len(shop.sales) for shop in world.shops)
+
+
+async def require_told(world: World, shop: Shop, *, seconds: float = 600.0) -> None:
+    """Every purchase of the shop was told as final, at least once: what a killed notifier had taken comes again."""
+
+    async def told() -> bool:
+        events = (json.loads(body) for _, body in world.receiver.taken)
+        heard = {event["data"]["purchase"] for event in events if event["type"] == "purchase.final"}
+        return heard >= {sale.id for sale in shop.sales.values()}
+
+    await world.until(told, seconds=seconds, what="every purchase of a shop was told as final", pause=1.0)
 
 
 async def settle(world: World, *, seconds: float = 120.0) -> None:
@@ -99,7 +111,7 @@ async def _require_balances(rpc: Rpc, shop: Shop) -> None:
         ("eth_call", ({"to": to_hex(shop.programme), "data": to_hex(bindings.points_balance_of(account=h))}, "latest"))
         for h in holders
     ]
-    held = [int(answer, 16) for answer in await rpc.batch(calls)]
+    held = [from_quantity(str(answer)) for answer in await rpc.batch(calls)]
     assert sum(held) == await _number(rpc, shop.programme, bindings.points_total_supply())
 
 

@@ -38,6 +38,7 @@ READ_FAULTS: Final = (
     "head that lags",
     "nonce that is stale",
     "nonce that is ahead",
+    "null for an answer",
     "slow answer",
 )
 SEND_FAULTS: Final = (
@@ -99,14 +100,16 @@ class Proxy:
             return web.Response()
 
     def _draw(self, calls: list[Call], *, whole: bool) -> str | None:
-        if self.chance.random() >= self.rate:
-            return None
         sends = any(call["method"] == "eth_sendRawTransaction" for call in calls)
         nonces = any(call["method"] == "eth_getTransactionCount" for call in calls)
+        # Few requests send anything, and it is they that matter.
+        if self.chance.random() >= min(1.0, self.rate * (3 if sends else 1)):
+            return None
+        wanted = SEND_FAULTS if sends and self.chance.random() < 0.8 else READ_FAULTS
         fitting = [
             kind
             for kind in self.kinds
-            if (kind not in SEND_FAULTS or sends)
+            if kind in wanted
             and (kind not in _BATCHES_ONLY or (whole and len(calls) > 1))
             and ("nonce that" not in kind or nonces)
             and (kind != "head that lags" or not sends)
@@ -158,6 +161,9 @@ class Proxy:
             case "nonce that is stale" | "nonce that is ahead":
                 by = self.chance.randint(1, 4) * (-1 if kind == "nonce that is stale" else 1)
                 answers = [_shifted(call, answer, by) for call, answer in zip(calls, answers, strict=True)]
+            case "null for an answer":
+                place = self.chance.randrange(len(answers))
+                answers[place] = {"jsonrpc": "2.0", "id": calls[place]["id"], "result": None}
             case "answers out of order":
                 self.chance.shuffle(answers)
             case "answer missing":

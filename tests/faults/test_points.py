@@ -18,11 +18,12 @@ from contracts.deployment import Deployment
 from exchange.settings import Settings
 from indexer.settings import Settings as IndexerSettings
 from tests.conftest import ROOT
+from tests.faults.chaos import REPLACED, Chaos
 from tests.faults.oracle import require_exactly_once
 from tests.faults.processes import Postgres
-from tests.faults.world import World, living
+from tests.faults.world import LANES, World, living
 
-DEADLINE = 90.0
+DEADLINE = 240.0
 WEEK = 7 * 86_400
 
 PROGRAMS = {
@@ -111,6 +112,20 @@ async def _let_finality_move_alone(world: World) -> None:
     world.node.ticking = True
 
 
+async def _steal_a_nonce(world: World) -> None:
+    """A pending transaction of ours is replaced by somebody else's, and that one becomes final."""
+    world.node.ticking = False
+    chaos = Chaos(world, LANES[:1], world.chance, (REPLACED,), pause=0.0)
+    deadline = time.monotonic() + 10
+    while not await chaos.do(REPLACED):
+        assert time.monotonic() < deadline, "nothing is pending"
+        await asyncio.sleep(0.1)
+    for _ in range(30):
+        await world.node.mine()
+        await asyncio.sleep(0.12)
+    world.node.ticking = True
+
+
 async def _withdraw(world: World) -> None:
     """Announced once; the notice of a week is over at once."""
     shop = world.shops[-1]
@@ -133,6 +148,7 @@ STIMULI: dict[Point, Stimulus] = {
     "lane: replacement signed, not stored": _raise_the_base_fee,
     "lane: replacement stored, not sent": _raise_the_base_fee,
     "lane: refused, not recorded": _ask_the_impossible,
+    "lane: lost, not recorded": _steal_a_nonce,
     "indexer: final, not stored": _let_finality_move_alone,
     "withdrawing: due, completion not queued": _withdraw,
     "withdrawing: completion queued": _withdraw,

@@ -5,7 +5,8 @@ like any other; only reading and compiling the modules is spared. Nothing is cal
 random generator and no connection is shared.
 
 Lines of JSON: in, `{"module", "arguments", "environment", "log"}`; out, `{"pid"}` for each of them in turn and
-`{"ended", "code"}` whenever a child ended, the code negative for a signal. At the end of the input every child is killed.
+`{"ended", "code"}` whenever a child ended, the code negative for a signal. At the end of the input every child is
+killed.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import runpy
 import select
 import signal
 import sys
+from io import FileIO
 from typing import Any
 
 # What the programs import, so that the forks find it in memory.
@@ -24,13 +26,6 @@ import psycopg_pool  # noqa: F401
 import uvicorn.loops.uvloop
 import uvicorn.protocols.http.httptools_impl  # noqa: F401
 
-import exchange.app
-import exchange.relayer.run
-import exchange.relayer.settings
-import exchange.webhooks.deriving
-import exchange.webhooks.destination
-import exchange.webhooks.sending
-import exchange.webhooks.warning
 import indexer.follow
 import indexer.settings  # noqa: F401
 
@@ -42,7 +37,8 @@ def main() -> None:
     signal.signal(signal.SIGCHLD, lambda *_: None)
     signal.set_wakeup_fd(wake)
     children: set[int] = set()
-    for line in iter(lambda: _next_line(woken, children), b""):
+    commands = FileIO(0, closefd=False)  # without a buffer, which `select` does not see
+    for line in iter(lambda: _next_line(commands, woken, children), b""):
         wish = json.loads(line)
         pid = os.fork()
         if pid == 0:
@@ -55,15 +51,15 @@ def main() -> None:
         os.kill(pid, signal.SIGKILL)
 
 
-def _next_line(woken: int, children: set[int]) -> bytes:
+def _next_line(commands: FileIO, woken: int, children: set[int]) -> bytes:
     """Tells of children that ended until there is a line."""
     while True:
-        ready, _, _ = select.select([sys.stdin.buffer, woken], [], [])
+        ready, _, _ = select.select([commands.fileno(), woken], [], [])
         if woken in ready:
             os.read(woken, 4096)
             _reap(children)
-        if sys.stdin.buffer in ready:
-            return sys.stdin.buffer.raw.readline()  # type: ignore[attr-defined,no-any-return]
+        if commands.fileno() in ready:
+            return commands.readline()
 
 
 def _reap(children: set[int]) -> None:

@@ -21,7 +21,6 @@ from psycopg.rows import dict_row
 
 from contracts import deployment
 from contracts.deployment import Deployment
-from exchange import tables
 from exchange.app import create_app
 from exchange.database import create_schema
 from exchange.settings import Settings
@@ -178,14 +177,15 @@ class Client:
 
     def counts(self) -> dict[str, int]:
         names = ("merchant", "customer", "member", "purchase", "idempotency", "intent", "call", "api_key", "charity",
-                 "campaign", "earning_rule")  # fmt: skip
+                 "campaign", "earning_rule", "pin", "access_code", "session", "credential")  # fmt: skip
         query = ", ".join(f"(select count(*) from exchange.{name}) as {name}" for name in names)  # noqa: S608
         return self.chain.run(f"select {query}")[0]
 
     async def shop(self, slug: str = "grocer", *, live: bool = True, **more: Any) -> Shop:
         body = {
             "slug": slug, "name": slug.capitalize(), "symbol": slug[:5].upper(), "currency": "USD",
-            "points_per_unit": "1", "quote": {"bid": "0.0098", "ask": "0.0100"}, "margin": "1000", **more,
+            "points_per_unit": "1", "quote": {"bid": "0.0098", "ask": "0.0100"}, "margin": "1000", "pin_from": "never",
+            **more,
         }  # fmt: skip
         body = {name: value for name, value in body.items() if value is not None}
         answer = await self.http.post("/v1/merchants", json=body, headers=self.operator)
@@ -202,6 +202,13 @@ class Client:
         assert answer.status_code == 201, answer.text
         return dict(answer.json())
 
+    async def link(self, shop: Shop, customer: dict[str, Any]) -> str:
+        """A code by which another shop enrols this shop's customer."""
+        body = {"customers": [customer["id"]]}
+        answer = await self.http.post("/v1/customers/link-codes", json=body, headers=shop.auth)
+        assert answer.status_code == 200, answer.text
+        return str(answer.json()["codes"][0]["code"])
+
 
 def sale(**more: Any) -> dict[str, Any]:
     body = {
@@ -211,8 +218,8 @@ def sale(**more: Any) -> dict[str, Any]:
     return {name: value for name, value in body.items() if value is not None}
 
 
-def create_tables(url: str) -> None:
-    create_schema(url)
+def create_mirror(url: str) -> None:
+    """As the indexer does at its first start."""
     engine = sqlalchemy.create_engine(url.replace("postgresql://", "postgresql+psycopg://"))
     with engine.begin() as connection:
         metadata = mirror_tables.metadata
@@ -220,10 +227,16 @@ def create_tables(url: str) -> None:
         metadata.create_all(connection)
         for grant in mirror_tables.READABLE:
             connection.execute(sqlalchemy.text(grant))
-        connection.execute(
-            sqlalchemy.insert(tables.signer), {"address": LANE, "role": "operator", "key": b"sealed", "next_nonce": 0}
-        )
     engine.dispose()
+
+
+def create_tables(url: str) -> None:
+    create_schema(url)
+    create_mirror(url)
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(
+            "insert into exchange.signer (address, role, key) values (%s, 'operator', %s)", (LANE, b"sealed")
+        )
 
 
 @pytest.fixture
@@ -239,9 +252,9 @@ def make_settings(database: str, tmp_path: Path) -> Callable[..., Settings]:
 
 
 @asynccontextmanager
-async def serve(settings: Settings) -> AsyncIterator[Client]:
+async def serve(settings: Settings, *, clock: Callable[[], float] = time.time) -> AsyncIterator[Client]:
     """A gateway in this process, on tables that are there."""
-    app = create_app(settings)
+    app = create_app(settings, clock=clock)
     async with app.router.lifespan_context(app):
         transport = httpx2.ASGITransport(app)
         async with httpx2.AsyncClient(transport=transport, base_url="http://gateway") as http:

@@ -12,7 +12,7 @@ from fastapi import FastAPI
 from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute
 
-from exchange.api.access import Policy, Requires
+from exchange.api.access import Policy, Requires, SignedIn
 from exchange.scopes import Role, Scope
 
 DESCRIPTION = {"/openapi.json", "/docs", "/docs/oauth2-redirect", "/redoc"}
@@ -38,6 +38,11 @@ class Route:
             "merchant": policy.merchant, "operator": policy.operator, "auditor": policy.auditor,
         }  # fmt: skip
         return {role: scope for role, scope in found.items() if scope is not None}
+
+    @property
+    def customers(self) -> bool:
+        """Whether it is for customers that have signed in."""
+        return isinstance(self.policies[0], SignedIn)
 
     def url(self, **names: str) -> str:
         """With `names` in its path; the others name nothing."""

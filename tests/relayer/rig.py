@@ -124,8 +124,9 @@ class Rig:
         """Nobody waits: what was put off may be tried now."""
         await self.sql.execute("update exchange.call set not_before = null")
 
-    async def batch(self, size: int = 200) -> int:
-        return await batch_everyone(self.relaying, master=MASTER, chain_id=31337, size=size)
+    async def batch(self, size: int = 200, *, now: int = 2**40) -> int:
+        """At a time when every return window has closed, unless said."""
+        return await batch_everyone(self.relaying, master=MASTER, chain_id=31337, size=size, now=now)
 
     async def all(self, query: str, *arguments: Any) -> list[tuple[Any, ...]]:
         return await (await self.sql.execute(query, arguments)).fetchall()
@@ -206,6 +207,11 @@ class Rig:
     ) -> None:
         now = datetime.now(UTC).replace(microsecond=0)
         async with self.sql.transaction(), self.sql.cursor() as cursor:
+            await cursor.executemany(
+                "insert into exchange.member (merchant_id, reference, id, customer_id) values (%s, %s, %s, %s)"
+                " on conflict do nothing",
+                [(programme.merchant, str(customer), customer, customer) for customer, _ in set(customers)],
+            )
             copy = (
                 "copy exchange.purchase (merchant_id, id, reference, fingerprint, customer_id, holder, amount_minor,"
                 " store, purchased_at, points, rule_version, salt, accepted_at, mint_by, signature) from stdin"

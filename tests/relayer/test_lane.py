@@ -397,8 +397,75 @@ async def test_a_nonce_that_was_stolen_from_us_stops_the_lane(rig: Rig) -> None:
     await rig.step()
     await rig.rpc.call("anvil_dropAllTransactions")
     await use_nonce_elsewhere(rig, 1)
-    for _ in range(11):
+    await heads(rig, 6)
+    assert await paused(rig) == "nonce 1 was used by a transaction that is not ours"
+    await bought(rig, programme, 10)
+    await rig.step()
+    assert await rig.one("select count(*) from exchange.transaction where nonce > 1") == 0
+
+
+async def heads(rig: Rig, many: int) -> None:
+    for _ in range(many):
         await rig.step()
         await rig.mine()
-    paused = await rig.one("select paused from exchange.signer where role = 'relayer'")
-    assert paused == "nonce 1 was used by a transaction that is not ours"
+
+
+async def paused(rig: Rig) -> str | None:
+    return await rig.one("select paused from exchange.signer where role = 'relayer'")  # type: ignore[no-any-return]
+
+
+async def test_a_stolen_nonce_that_is_final_is_given_up_and_what_it_carried_is_minted(rig: Rig) -> None:
+    programme = await ready(rig)
+    await bought(rig, programme, 10)
+    await rig.step()
+    await rig.rpc.call("anvil_dropAllTransactions")
+    await use_nonce_elsewhere(rig, 1)
+    await heads(rig, 14)
+    assert await rig.all("select state, nonce from exchange.transaction order by 2") == [
+        ("final", 0),
+        ("lost", 1),
+        ("included", 2),
+    ]
+    assert await paused(rig) is None
+    await rig.settle(2)
+    assert await rig.supply(programme) == 50
+    await assert_whole(rig)
+
+
+async def test_a_stolen_nonce_that_a_reorganisation_gives_back_is_used_for_what_it_was_signed_for(rig: Rig) -> None:
+    programme = await ready(rig)
+    await bought(rig, programme, 10)
+    await rig.step()
+    await rig.rpc.call("anvil_dropAllTransactions")
+    snapshot = await rig.rpc.call("evm_snapshot")
+    await use_nonce_elsewhere(rig, 1)
+    for _ in range(10):
+        # Blocks by another clock than ours: none of them is final.
+        await rig.rpc.call("evm_revert", snapshot)
+        snapshot = await rig.rpc.call("evm_snapshot")
+        await use_nonce_elsewhere(rig, 1)
+        await rig.step()
+    assert await paused(rig) == "nonce 1 was used by a transaction that is not ours"
+    await rig.rpc.call("evm_revert", snapshot)
+    await rig.mine(3)
+    await rig.settle(2)
+    assert await rig.supply(programme) == 50
+    assert await paused(rig) is None
+    assert await rig.one("select count(*) from exchange.transaction where state = 'lost'") == 0
+    await assert_whole(rig)
+
+
+async def test_a_nonce_that_was_passed_over_for_nothing_is_filled(rig: Rig) -> None:
+    """Somebody else's transaction made us step over its nonce, and then left the chain."""
+    programme = await ready(rig)
+    snapshot = await rig.rpc.call("evm_snapshot")
+    await use_nonce_elsewhere(rig, 1)
+    await bought(rig, programme, 10)
+    await rig.step()
+    assert await rig.one("select max(nonce) from exchange.transaction") == 2
+    await rig.rpc.call("evm_revert", snapshot)
+    await rig.mine()
+    await heads(rig, 5)
+    assert await rig.supply(programme) == 50
+    assert await rig.all("select nonce, target from exchange.transaction where nonce = 1") == [(1, RELAYER_ADDRESS)]
+    await assert_whole(rig)

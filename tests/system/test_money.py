@@ -52,7 +52,7 @@ class Shop:
         self.network = network
         body = {
             "slug": "newcomer", "name": "Newcomer", "symbol": "NEW", "currency": "EUR", "margin": "1000.00",
-            "quote": {"bid": "0.0099", "ask": "0.0100"},
+            "quote": {"bid": "0.0099", "ask": "0.0100"}, "pin_from": "never",
         }  # fmt: skip
         self.operator = network.settings["POINTS_OPERATOR_API_KEY"]
         made = network.post("/v1/merchants", body, key=self.operator, once="newcomer").json()

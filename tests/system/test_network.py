@@ -83,7 +83,7 @@ def till(network: Network) -> Till:
     operator = network.settings["POINTS_OPERATOR_API_KEY"]
     merchant = {
         "slug": "till", "name": "Test Till", "symbol": "TILL", "currency": "EUR", "points_per_unit": "2",
-        "quote": {"bid": "0.0099", "ask": "0.0100"}, "margin": "1000.00",
+        "quote": {"bid": "0.0099", "ask": "0.0100"}, "margin": "1000.00", "pin_from": "never",
     }  # fmt: skip
     made = network.post("/v1/merchants", merchant, key=operator, once="till").json()
     wallet = Account.create()

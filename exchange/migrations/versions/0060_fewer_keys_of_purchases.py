@@ -10,7 +10,7 @@ from __future__ import annotations
 from alembic import op
 
 revision = "0060"
-down_revision = "0022"
+down_revision = "0040"
 branch_labels = None
 depends_on = None
 
