@@ -28,6 +28,7 @@ from exchange.api import (
     problems,
     profiles,
     purchases,
+    recoveries,
     refunds,
     signin,
     statements,
@@ -83,8 +84,8 @@ def create_app(settings: Settings, *, clock: Callable[[], float] = time.time) ->
         purchases.router, refunds.router, openings.router, custody.router, pins.router, pins.rules, profiles.router,
         customers.router, customers.holders, privacy.router, intents.router, intents.quotes, merchants.router,
         merchants.programmes, keys.router, keys.own, charities.router, charities.campaigns, holds.router,
-        webhooks.router, statements.router, expiry.router, margin.router, signin.ups, signin.router, me.router,
-        health.router,
+        webhooks.router, statements.router, expiry.router, margin.router, recoveries.router, signin.ups, signin.router,
+        me.router, health.router,
     ):  # fmt: skip
         app.include_router(router)
     problems.install(app, metrics)

@@ -249,7 +249,8 @@ def _translated() -> Iterator[None]:
         if "mirror." not in str(error) and "schema mirror" not in str(error):
             raise
         raise MirrorUnavailable("The tables of the mirror do not exist at this moment.") from error
-    except psycopg.OperationalError as error:
+    # Read-only is a server that has just lost its place as the primary, or whose disk is full.
+    except (psycopg.OperationalError, psycopg.errors.ReadOnlySqlTransaction) as error:
         raise DatabaseUnavailable("The database could not be reached, or did not answer in time.") from error
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, Final
 from uuid import UUID
 
@@ -49,15 +50,26 @@ async def sign_up_options(gateway: Gateway, *, name: str) -> dict[str, Any]:
 
 
 async def sign_up(
-    gateway: Gateway, credential: dict[str, Any], *, code: str | None, agent: str | None, cookie: str | None
+    gateway: Gateway,
+    credential: dict[str, Any],
+    proof: dict[str, Any],
+    *,
+    code: str | None,
+    agent: str | None,
+    cookie: str | None,
 ) -> Entered:
     """A new customer of the passkey's own key; with a merchant's `code`, the card customer that it was made for.
 
+    Browsers vouch for no key that they say they made, and every assertion on the chain shows its key: so the passkey
+    also signs the challenge (`proof`), or anybody could come in as the holder of another's key.
     Raises `SignInRefused`, `CodeRefused`, `CredentialExists`.
     """
     challenge = passkeys.challenge_of(credential, created=True)
     await challenges.take(gateway, "sign-up", challenge)
     passkey = passkeys.created(gateway.settings, credential, challenge)
+    if passkeys.id_of(proof) != passkey.id:
+        raise SignInRefused("The proof is another passkey's.")
+    passkey = replace(passkey, signatures=passkeys.answered(gateway.settings, proof, challenge, passkey))
     left = await _open(gateway, cookie)
     async with gateway.database.transaction("door") as sql:
         customer: Mapping[str, Any] | None

@@ -684,6 +684,15 @@ class BadSignature(ExchangeError):
     action = "Sign exactly what POST /v1/intents/draft answers, with the holder's key."
 
 
+class NoRecovery(ExchangeError):
+    """When no recovery of the holder's points is due."""
+
+    slug = "no-recovery"
+    title = "No recovery of these points is due"
+    status = 409
+    action = "GET /v1/merchants/{id}/recoveries/{holder} says whether there is one and when it is due."
+
+
 class NotCustodial(ExchangeError):
     """When a merchant acts for a customer that keeps its own key."""
 

@@ -13,11 +13,11 @@ import hmac
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any, Final
+from typing import Final
 from uuid import UUID
 
 from exchange import codes, points
-from exchange.database import one, rows
+from exchange.database import Connection, one, rows
 from exchange.errors import (
     ExchangeError,
     InvalidAmount,
@@ -92,10 +92,11 @@ async def hashed(gateway: Gateway, merchant: Merchant, pin: str) -> str:
 async def admit(gateway: Gateway, merchant: Merchant, spends: Sequence[Spend]) -> list[ExchangeError | None]:
     """For each spend the refusal, or None if its PIN is right or not asked for. What is wrong with it otherwise is
     somebody else's to say. Counts wrong tries at once, whatever becomes of the request."""
-    limit = await _limit(gateway, merchant)
-    if limit is None:
+    async with gateway.database.reading(merchant.id) as sql:
+        least = await limit(sql, merchant)
+    if least is None:
         return [None] * len(spends)
-    asked = [spend for spend in spends if _reaches(spend, limit)]
+    asked = [spend for spend in spends if _reaches(spend, least)]
     known = await _customers(gateway, merchant, asked)
     pairs = {(known[_name(spend)], spend.pin) for spend in asked if spend.pin is not None and _name(spend) in known}
     if len(pairs) > AT_ONCE:
@@ -103,10 +104,10 @@ async def admit(gateway: Gateway, merchant: Merchant, spends: Sequence[Spend]) -
     judged = {pair: await _judged(gateway, merchant, *pair) for pair in sorted(pairs)}
 
     def refusal(spend: Spend) -> ExchangeError | None:
-        if not _reaches(spend, limit):
+        if not _reaches(spend, least):
             return None
         if spend.pin is None:
-            return PinNeeded(f"From {points.render_points(limit)} points on, the merchant asks for the card's PIN.")
+            return PinNeeded(f"From {points.render_points(least)} points on, the merchant asks for the card's PIN.")
         return judged[known[_name(spend)], spend.pin] if _name(spend) in known else None
 
     return [refusal(spend) for spend in spends]
@@ -132,9 +133,9 @@ def _reaches(spend: Spend, limit: int) -> bool:
         return True
 
 
-async def _limit(gateway: Gateway, merchant: Merchant) -> int | None:
-    async with gateway.database.reading(merchant.id) as sql:
-        row = await one(sql, "select pin_from from exchange.merchant where id = %s", merchant.id)
+async def limit(sql: Connection, merchant: Merchant) -> int | None:
+    """Base units from which the merchant asks for a PIN; None is never."""
+    row = await one(sql, "select pin_from from exchange.merchant where id = %s", merchant.id)
     return None if row is None or row["pin_from"] is None else int(row["pin_from"])
 
 
@@ -168,7 +169,7 @@ async def _judged(gateway: Gateway, merchant: Merchant, person: UUID, pin: str) 
     return None
 
 
-async def _waiting(sql: Any, merchant: Merchant, person: UUID) -> ExchangeError:
+async def _waiting(sql: Connection, merchant: Merchant, person: UUID) -> ExchangeError:
     row = await one(
         sql,
         "select tries, ceil(extract(epoch from next_at - now()))::int as wait from exchange.pin"

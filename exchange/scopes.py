@@ -32,6 +32,7 @@ Scope = Literal[
     "charities:write",
     "openings:write",  # opening balances: points for no sale
     "margin:withdraw",  # out of the margin, after a week's notice
+    "points:recover",  # of a holder who lost the key, after two weeks' notice
     "webhooks:read",
     "webhooks:write",  # where events are sent
 ]
@@ -41,8 +42,8 @@ SCOPES: Final[dict[Role, frozenset[Scope]]] = {
         (
             "purchases:read", "purchases:write", "refunds:write", "holds:write", "customers:read", "customers:write",
             "customers:act", "customers:unlock", "customers:profile", "customers:erase", "programme:read",
-            "programme:write", "keys:read", "keys:write", "openings:write", "margin:withdraw", "webhooks:read",
-            "webhooks:write",
+            "programme:write", "keys:read", "keys:write", "openings:write", "margin:withdraw", "points:recover",
+            "webhooks:read", "webhooks:write",
         )
     ),
     "operator": frozenset(

@@ -386,7 +386,7 @@ shortfall_cursor = Table(
 
 INTENT_KINDS = ("send", "redeem", "swap", "give")
 
-JUDGED_KINDS = (*INTENT_KINDS, "clawback", "complete")
+JUDGED_KINDS = (*INTENT_KINDS, "clawback", "complete", "recover", "finish")
 """Calls that a simulation judges before they get a nonce, and that are tried again if they fail in their block."""
 
 intent = Table(
@@ -676,7 +676,8 @@ call = Table(
     "call",
     metadata,
     Column("id", BigInteger, Identity(), primary_key=True),
-    # mint, clawback; send, redeem, swap, give; create, quote, partner, withdraw, complete; deposit, charity, campaign
+    # mint, clawback; send, redeem, swap, give; create, quote, partner, withdraw, complete, recover, finish; deposit,
+    # charity, campaign
     Column("kind", Text, nullable=False),
     Column("state", Text, nullable=False, server_default="queued"),
     _address("target", nullable=False),
@@ -700,5 +701,6 @@ call = Table(
     ),
     Index("call_queue", "id", postgresql_where=text("state = 'queued'")),
     Index("call_owner", "sequence", postgresql_where=text("kind in ('quote', 'partner', 'withdraw')")),
+    Index("call_recovery", "sequence", postgresql_where=text("kind = 'recover'")),
     Index("call_transaction", "transaction_id", postgresql_where=text("transaction_id is not null")),
 )

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 import psycopg
 import structlog
-from psycopg.errors import InvalidSchemaName, UndefinedTable
+from psycopg.errors import InvalidSchemaName, ReadOnlySqlTransaction, UndefinedTable
 
 from contracts import crash
 from contracts.errors import ChainError, RangeTooLarge, Unavailable
@@ -65,7 +65,14 @@ async def follow(*, database_url: str, rpc: Rpc, deployed: Deployed, metrics: Me
                     pause = poll
                     if not moved:
                         await asyncio.sleep(poll)
-        except (ChainError, psycopg.OperationalError, UndefinedTable, InvalidSchemaName, Raced) as error:
+        except (
+            ChainError,
+            psycopg.OperationalError,
+            ReadOnlySqlTransaction,
+            UndefinedTable,
+            InvalidSchemaName,
+            Raced,
+        ) as error:
             # A table is missing when somebody dropped the mirror under us: it is begun anew.
             metrics.retries.labels(type(error).__name__).inc()
             _log.warning("trying again", reason=f"{type(error).__name__}: {error}".strip(), pause=round(pause, 2))

@@ -17,7 +17,7 @@ from pathlib import Path
 import structlog
 
 from contracts.errors import ChainError
-from contracts.rpc import Rpc
+from contracts.rpc import Rpc, from_quantity
 from scripts.environment import LOCAL_CHAIN_ID
 from scripts.node import tool
 
@@ -25,7 +25,8 @@ log = structlog.get_logger(__name__)
 
 BLOCK_SECONDS = 1
 SLOTS_IN_AN_EPOCH = 32  # `finalized` is two epochs behind the head
-DUMP_EVERY_BLOCKS = 30  # a dump of 400,000 transfers stops the node for some 5 s
+DUMP_AFTER_BLOCKS = 30  # once a block is empty: a dump of 400,000 transfers stops the node for some 5 s
+DUMP_BEFORE_BLOCKS = 48  # however busy it is
 GAS_LIMIT = 1_000_000_000
 
 
@@ -61,17 +62,23 @@ def _write(packed: bytes, state: Path) -> int:
     return state.stat().st_size
 
 
+def is_due(blocks: int, *, busy: bool) -> bool:
+    """Whether to dump, `blocks` after the last dump. Pure."""
+    return blocks >= (DUMP_BEFORE_BLOCKS if busy else DUMP_AFTER_BLOCKS)
+
+
 async def keep(rpc: Rpc, state: Path) -> None:
-    """Dumps every `DUMP_EVERY_BLOCKS` blocks for ever. A node that is down is waited for."""
+    """Dumps, whenever it is due, for ever. A node that is down is waited for."""
     dumped = -1
     while True:
         await asyncio.sleep(1)
         try:
-            head = int(await rpc.call("eth_blockNumber"), 16)
+            newest = await rpc.call("eth_getBlockByNumber", "latest", False)
+            head = from_quantity(newest["number"])
             # A head below the last dump is a node that restarted from an older one.
             if dumped < 0 or head < dumped:
                 dumped = head
-            if head - dumped >= DUMP_EVERY_BLOCKS:
+            if is_due(head - dumped, busy=bool(newest["transactions"])):
                 begun = time.monotonic()
                 size = await dump(rpc, state)
                 dumped = head

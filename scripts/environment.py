@@ -15,6 +15,8 @@ from exchange.relayer.settings import DEVELOPMENT_KEYS
 
 LOCAL_OPERATOR_KEY, LOCAL_RELAYER_KEY = DEVELOPMENT_KEYS
 LOCAL_CHAIN_ID = 31337
+LOCAL_MAX_IN_FLIGHT = 64
+"""The local chain keeps any number of one sender; with blocks of a second and 400 purchases each, this is no bound."""
 
 DEFAULT_DATA = Path(".data")
 
@@ -89,6 +91,7 @@ def store(place: Installation, **settings: str) -> dict[str, str]:
         "POINTS_OPERATOR_API_KEY": f"pex_dev_operator_{secrets.token_hex(24)}",
         "POINTS_OPERATOR_KEY": LOCAL_OPERATOR_KEY,
         "POINTS_RELAYER_KEYS": LOCAL_RELAYER_KEY,
+        "POINTS_MAX_IN_FLIGHT": str(LOCAL_MAX_IN_FLIGHT),
         "POINTS_DEPLOYMENT": str(place.deployment),
         "POINTS_WEBHOOK_LOOPBACK": "true",
     }

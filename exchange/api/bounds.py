@@ -1,4 +1,5 @@
-"""How much of a request is read at most: a body beyond that is refused before it fills the memory. Pure ASGI."""
+"""What of a request is not even read: a body beyond a bound, before it fills the memory, and an address with a NUL,
+which no text in PostgreSQL can hold. Pure ASGI."""
 
 from __future__ import annotations
 
@@ -8,7 +9,7 @@ from typing import Final
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from exchange.api.problems import respond
-from exchange.errors import RequestTooLarge
+from exchange.errors import InvalidRequest, RequestTooLarge
 
 LARGEST_BODY: Final = 4 * 1024 * 1024
 """A thousand purchases are a third of a megabyte."""
@@ -25,6 +26,10 @@ class Bounded:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
+            return
+        if "\0" in scope["path"] or b"%00" in scope["query_string"]:
+            refused = InvalidRequest("The address has a NUL character.")
+            await respond(refused)(scope, receive, send)
             return
         length = dict(scope["headers"]).get(b"content-length", b"0")
         if not length.isdigit() or int(length) > LARGEST_BODY:

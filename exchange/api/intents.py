@@ -177,8 +177,8 @@ class IntentOut(BaseModel):
 class IntentStatus(IntentOut):
     out: str | None = Field(default=None, description="Points that a swap gave.")
     reason: str | None = Field(default=None, description="Why it was refused on the chain.")
-    chain: Placed | None
-    as_of: AsOf | None
+    chain: Placed | None = None
+    as_of: AsOf | None = None
 
 
 class SwapQuote(BaseModel):

@@ -54,6 +54,23 @@ class CodeOut(BaseModel):
 _CARD = (errors.Unauthenticated, errors.Forbidden, errors.CustomerNotFound, errors.NotCustodial)
 
 
+@rules.get(
+    "/pin-rule",
+    response_model=PinRule,
+    responses=documented(errors.Unauthenticated, errors.Forbidden, errors.MerchantNotFound),
+    summary="From how many points on a card's PIN is asked for",
+)
+async def rule(
+    gateway: InGateway,
+    who: Annotated[Caller, requires(merchant="programme:read", operator="programme:read")],
+    id: UUID,
+) -> dict[str, Any]:
+    async with gateway.database.reading(who.tenant) as sql:
+        merchant = await merchants.allowed(sql, who, id)
+        limit = await pins.limit(sql, merchant)
+    return {"pin_from": "never" if limit is None else points.render_points(limit)}
+
+
 @rules.put(
     "/pin-rule",
     response_model=PinRule,
@@ -61,7 +78,7 @@ _CARD = (errors.Unauthenticated, errors.Forbidden, errors.CustomerNotFound, erro
         errors.Unauthenticated, errors.Forbidden, errors.MerchantNotFound, errors.InvalidAmount, errors.AmountTooLarge,
         errors.InvalidRequest,
     ),
-    summary="From how many points on a card's PIN is asked for",
+    summary="Say from how many points on a card's PIN is asked for",
 )  # fmt: skip
 async def put_rule(
     gateway: InGateway,

@@ -21,6 +21,7 @@ from exchange.errors import (
     InvalidRequest,
     MethodNotAllowed,
     NotFound,
+    RequestTooLarge,
     SignInNeeded,
     TooManyRequests,
     Unauthenticated,
@@ -55,11 +56,11 @@ def respond(error: ExchangeError, headers: Mapping[str, str] | None = None) -> R
 
 
 def documented(*errors: type[ExchangeError]) -> dict[int | str, dict[str, Any]]:
-    """`responses` of a route: by status, one example for each problem. Every route can lose its database,
-    and has a rate limit."""
+    """`responses` of a route: by status, one example for each problem. Every route can be called in a wrong form, with
+    too large a body and too often, and can lose its database."""
     responses: dict[int | str, dict[str, Any]] = {}
-    every: tuple[type[ExchangeError], ...] = (*errors, TooManyRequests, DatabaseUnavailable)
-    for error in every:
+    always: tuple[type[ExchangeError], ...] = (InvalidRequest, RequestTooLarge, TooManyRequests, DatabaseUnavailable)
+    for error in dict.fromkeys((*errors, *always)):
         entry = responses.setdefault(error.status, {"description": "", "content": {MEDIA_TYPE: {"examples": {}}}})
         entry["model"] = Problem
         example = {"summary": error.title, "value": error((error.__doc__ or error.title).strip()).problem()}

@@ -229,7 +229,8 @@ async def report_many(
 ) -> Response:
     """Every purchase is judged alone: one that is refused, with its own problem, harms no other. What was refused is
     answered the same under the same key; send it under a new key to have it judged again."""
-    body = pydantic_core.from_json(await request.body(), allow_inf_nan=False)
+    sent = await request.body()
+    body: Any = pydantic_core.from_json(sent, allow_inf_nan=False) if sent else None
     raw = body.get("purchases") if isinstance(body, dict) else None
     if not isinstance(raw, list) or not 1 <= len(raw) <= purchases_bulk.LARGEST or len(body) != 1:
         raise errors.InvalidRequest(

@@ -33,9 +33,12 @@ class SignUpOptionsIn(Form):
 
 
 class SignUpIn(Form):
-    """With a `code`, the passkey is for the card that the code was given for; else for a new customer."""
+    """`credential` is the answer of `navigator.credentials.create`. `proof` is that of `navigator.credentials.get` by
+    the new passkey, with the same challenge: it shows that the key is there. With a `code`, the passkey is for the card
+    that the code was given for; else for a new customer."""
 
     credential: Credential
+    proof: Credential
     code: Code | None = None
 
 
@@ -106,7 +109,9 @@ async def sign_up(
     gateway: InGateway, response: Response, body: SignUpIn, agent: Agent = None, cookie: Token = None
 ) -> dict[str, Any]:
     """The holder is an address that is made of the passkey's public key: only the passkey can spend its points."""
-    session, token = await entering.sign_up(gateway, body.credential, code=body.code, agent=agent, cookie=cookie)
+    session, token = await entering.sign_up(
+        gateway, body.credential, body.proof, code=body.code, agent=agent, cookie=cookie
+    )
     return _answer(gateway, response, session, token)
 
 

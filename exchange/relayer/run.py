@@ -180,6 +180,7 @@ async def _persistently(relayer: Relayer, name: str, work: Callable[[Up], Awaita
             psycopg.OperationalError,
             psycopg.InterfaceError,
             psycopg.errors.UndefinedTable,
+            psycopg.errors.ReadOnlySqlTransaction,  # a primary that was demoted, or whose disk is full
         ) as error:
             kind = type(error).__name__
             if down != kind:

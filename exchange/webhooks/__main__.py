@@ -99,7 +99,12 @@ async def _persistently(
             ) as connection:
                 down = ""
                 await work(settings, connection)
-        except (psycopg.OperationalError, psycopg.InterfaceError, psycopg.errors.UndefinedTable) as error:
+        except (
+            psycopg.OperationalError,
+            psycopg.InterfaceError,
+            psycopg.errors.UndefinedTable,
+            psycopg.errors.ReadOnlySqlTransaction,
+        ) as error:
             kind = type(error).__name__
             if down != kind:
                 log.warning("down; trying again", error=f"{kind}: {error}")

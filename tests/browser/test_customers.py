@@ -37,7 +37,7 @@ async def test_a_customer_signs_in_by_passkey_and_sends_points(
         await rig.settle()
         chain.programme(programme.address)
         with (
-            serving(settings, port=port, POINTS_ORIGIN=page, POINTS_RPC_URL=node.url),
+            serving(settings, POINTS_PORT=str(port), POINTS_ORIGIN=page, POINTS_RPC_URL=node.url),
             site.device("localhost", page=f"{page}/healthz") as device,
         ):
 
@@ -48,7 +48,13 @@ async def test_a_customer_signs_in_by_passkey_and_sends_points(
 
             # Signs up: the browser keeps the cookie, and no script reads it.
             options = done("POST", "/v1/sign-up/passkey/options", {"name": "anna"})
-            made = done("POST", "/v1/sign-up/passkey", {"credential": device.made(options)}, status=201)
+            credential = device.made(options)
+            asked = {
+                "challenge": options["challenge"], "rpId": "localhost", "userVerification": "required",
+                "allowCredentials": [{"type": "public-key", "id": credential["id"]}],
+            }  # fmt: skip
+            body = {"credential": credential, "proof": device.answered(asked)}
+            made = done("POST", "/v1/sign-up/passkey", body, status=201)
             holder = bytes.fromhex(made["holder"][2:])
             assert device.driver.execute_script("return document.cookie") == ""
             cookie = device.driver.get_cookie("__Host-points")
@@ -78,11 +84,8 @@ async def test_a_customer_signs_in_by_passkey_and_sends_points(
             draft = done("POST", "/v1/intents/draft", wish)
             [credential] = done("GET", "/v1/me/credentials")["credentials"]
             assert credential["holds"]
-            asked = {
-                "challenge": to_base64url(bytes.fromhex(draft["digest"][2:])), "rpId": "localhost",
-                "allowCredentials": [{"type": "public-key", "id": credential["id"]}], "userVerification": "required",
-            }  # fmt: skip
-            response = device.answered(asked)["response"]
+            challenge = to_base64url(bytes.fromhex(draft["digest"][2:]))
+            response = device.answered({**asked, "challenge": challenge})["response"]
             signed = {name: response[name] for name in ("authenticatorData", "clientDataJSON", "signature")}
             signed["public_key"] = credential["x"] + credential["y"][2:]
             intent = {**wish, "nonce": draft["nonce"], "deadline": draft["deadline"], "passkey": signed}

@@ -59,7 +59,9 @@ class Zygote:
         async for line in self.process.stdout:
             said: dict[str, int] = json.loads(line)
             if "pid" in said:
-                self._born.popleft().set_result(said["pid"])
+                born = self._born.popleft()
+                if not born.done():  # whoever wanted it was cancelled
+                    born.set_result(said["pid"])
             else:
                 self.ended[said["ended"]] = said["code"]
                 self._changed.set()
@@ -196,6 +198,16 @@ class Postgres:
     @property
     def folder(self) -> Path:
         return Path(str(self.server.get_postmaster_info().socket_dir))
+
+    async def read_only(self, seconds: float = 0.6) -> None:
+        """Every write fails for a while and reads go on, in all sessions: a full disk without filling one."""
+        for state in ("on", "off"):
+            async with await psycopg.AsyncConnection.connect(self.admin, autocommit=True) as connection:
+                # Whoever has begun goes on; whoever begins cannot write.
+                await connection.execute(f"alter system set default_transaction_read_only = {state}".encode())
+                await connection.execute("select pg_reload_conf()")
+            if state == "on":
+                await asyncio.sleep(seconds)
 
     async def terminate_backends(self, *, idle_in_transaction: bool = False) -> int:
         """How many sessions of others were ended by `pg_terminate_backend`."""

@@ -35,6 +35,8 @@ OF_PROGRAM = {
     "indexer": ("indexer",),
     "notifier": ("notifier",),
 }
+TILLS = 8
+ARMED = 0.5  # of all lives
 RARE = ("refused", "replacement", "lost", "final, not stored")
 """Points that nothing here leads to; `test_points.py` does."""
 SELDOM = {"node": 0.25, "postgres": 0.3}  # a node's kill is everybody's; the others' chance is 1
@@ -62,7 +64,7 @@ class Campaign:
         """Every other life is to end at a point, passed for the first time or a later one."""
         groups = OF_PROGRAM[program.name.partition("-")[0]]
         points = [p for p in POINTS if p.partition(":")[0] in groups and not any(each in p for each in RARE)]
-        return f"{self.chance.choice(points)}#{self.chance.randint(1, 2)}" if self.chance.random() < 0.75 else None
+        return f"{self.chance.choice(points)}#{self.chance.randint(1, 2)}" if self.chance.random() < ARMED else None
 
     async def kill(self) -> None:
         names = [*self.world.programs, *SELDOM]
@@ -85,11 +87,10 @@ class Campaign:
                 await asyncio.sleep(0.1)
                 continue
             shop = self.world.chance.choice(self.world.shops)
-            await self.world.sell_many(shop, self.world.chance.randint(1, max(2, min(1_000, 8 * PURCHASES // KILLS))))
+            await self.world.sell_many(shop, self.world.chance.randint(1, max(2, min(300, 4 * PURCHASES // KILLS))))
             for _ in range(4):
-                sale = await self.world.sell(shop)
-            if self.world.chance.random() < 0.3:
-                await self.world.refund(shop, sale)
+                await self.world.sell(shop)
+            await self.world.refund_one(shop)
 
     async def watch(self) -> None:
         while not self.over:
@@ -121,7 +122,7 @@ async def test_kills_of_everything_at_any_time_lose_nothing_and_repeat_nothing(
         async with asyncio.TaskGroup() as group:
             group.create_task(campaign.kill())
             group.create_task(campaign.watch())
-            for _ in range(4):
+            for _ in range(TILLS):
                 group.create_task(campaign.trade())
         campaign.say()
         for program in world.programs.values():

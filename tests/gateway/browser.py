@@ -113,7 +113,9 @@ class Browser:
 
     async def sign_up(self, passkey: Passkey, **more: Any) -> httpx2.Response:
         options = await self.options("/v1/sign-up/passkey")
-        return await self.post("/v1/sign-up/passkey", {"credential": passkey.create(options), **more})
+        made = passkey.create(options)
+        passkey.count += passkey.count > 0
+        return await self.post("/v1/sign-up/passkey", {"credential": made, "proof": passkey.get(options), **more})
 
     async def sign_in(self, passkey: Passkey, **changed: Any) -> httpx2.Response:
         options = await self.options("/v1/sign-in/passkey")

@@ -82,6 +82,8 @@ async def test_a_card_alone_spends_less_than_the_merchants_limit_and_no_more(til
         answer = await till.client.http.put(path, json={"pin_from": limit}, headers=till.shop.auth)
         assert answer.status_code == 200, answer.text
         assert (await till.spend(None, amount)).status_code == status
+        shown = (await till.client.http.get(path, headers=till.shop.auth)).json()
+        assert shown == answer.json()
 
 
 @pytest.mark.asyncio
@@ -284,6 +286,12 @@ async def test_a_card_customer_attaches_a_passkey_by_a_code_and_sees_its_points(
     assert [each["points"] for each in (await again.get("/v1/me/balances")).json()["balances"]] == ["10000.00"]
     shown = (await again.get("/v1/me/credentials")).json()["credentials"]
     assert [each["holds"] for each in shown] == [False], "the card's points are the gateway's key's to spend"
+    rival = await client.shop("rival")
+    body = {"member": "secret-number", "customer": till.customer}
+    assert (await client.http.post("/v1/customers", json=body, headers=rival.auth)).status_code == 201
+    me = await again.get("/v1/me")
+    assert [each["slug"] for each in me.json()["memberships"]] == ["grocer", "rival"]
+    assert "secret-number" not in me.text, "whose code it was might look"
 
 
 @pytest.mark.parametrize(

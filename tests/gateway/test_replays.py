@@ -33,7 +33,7 @@ SEED = int(os.environ.get("SEED", time.time_ns() % 2**32))
 LONG = "N" in os.environ
 BULKS, ITEMS, SINGLES = (12, 1_000, 2_000) if LONG else (4, 200, 100)
 CONNECTIONS = 12
-KILL_EVERY = max(4.0, SECONDS / 40)
+KILL_EVERY = max(4.0, SECONDS / 15)
 
 
 @dataclass

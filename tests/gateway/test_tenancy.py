@@ -100,6 +100,7 @@ CASES: dict[str, list[Case]] = {
     "POST /v1/customers/{id}/codes": [_path(thing="customer", purpose="pin")],
     "PUT /v1/customers/{id}/pin": [_path(thing="customer", pin="8375", code="0000-0000-0000")],
     "DELETE /v1/customers/{id}/pin/lock": [_path(thing="customer")],
+    "GET /v1/merchants/{id}/pin-rule": [_path()],
     "PUT /v1/merchants/{id}/pin-rule": [_path(pin_from="5.00")],
     "GET /v1/customers/{id}/balances": [_path(thing="customer")],
     "GET /v1/customers/{id}/history": [_path(thing="customer")],
@@ -142,6 +143,13 @@ CASES: dict[str, list[Case]] = {
     "GET /v1/merchants/{id}/expiring": [_path()],
     "GET /v1/merchants/{id}/margin": [_path()],
     "GET /v1/merchants/{id}/margin/deposit": [lambda things: ({"id": things.merchant}, {"params": AMOUNT})],
+    "POST /v1/merchants/{id}/recoveries": [_path(holder="0x" + "fd" * 20, to="0x" + "fe" * 20)],
+    "GET /v1/merchants/{id}/recoveries/{holder}": [
+        lambda things: ({"id": things.merchant, "holder": "0x" + "fd" * 20}, {})
+    ],
+    "POST /v1/merchants/{id}/recoveries/{holder}/finish": [
+        lambda things: ({"id": things.merchant, "holder": "0x" + "fd" * 20}, {})
+    ],
     "POST /v1/merchants/{id}/withdrawals": [_path(**AMOUNT, to="0x" + "fe" * 20)],
     # What ends the customer's things comes last: the owner runs all of these too.
     "DELETE /v1/customers/{id}/profile": [_path(thing="customer")],
@@ -495,7 +503,7 @@ def test_secrets_are_readable_where_they_are_needed_and_an_auditor_reads_no_pers
             assert {role for role in ROLES.values() if may(role, column)} == readers, column
         assert [column for column in PERSONAL if may("points_auditor", column)] == []
         assert [column for column in PERSONAL if may("points_public", column)] == []
-        assert [column for column in SECRETS if may("points_customer", column)] == []
+        assert [column for column in (*SECRETS, "member.reference") if may("points_customer", column)] == []
         door = [column for column in (*SECRETS, *PERSONAL) if may("points_door", column)]
         assert {column.partition(".")[0] for column in door} == {
             "access_code",

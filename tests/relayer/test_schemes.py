@@ -2,101 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import pytest
-import pytest_asyncio
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 from eth_abi.abi import encode
 from eth_hash.backends.pysha3 import keccak256 as keccak
-from pydantic import SecretStr
 
-from contracts import artifact, deploy, deployment, signatures
+from contracts import artifact, signatures
 from contracts.rpc import from_hex, to_hex
-from exchange.settings import Settings
-from tests.conftest import Anvil
 from tests.contracts.assertions import from_base64url, to_base64url
 from tests.gateway.browser import PRESENT, Browser, Passkey
-from tests.gateway.conftest import OPERATOR as OPERATOR_API_KEY
-from tests.gateway.conftest import Client, create_mirror, serve
 from tests.gateway.test_refusals import refused
-from tests.relayer.rig import OPERATOR, Programme, Rig, open_rig
+from tests.relayer.network import Network
 
-FRIEND = b"\xfe" * 20
 GREEDY = bytes.fromhex("5b614e205a1160005763" + "1626ba7e" + "60e01b60005260206000f3")
 """A contract that says yes to everything once it has less than 20,000 gas left."""
-
-
-@dataclass
-class Network:
-    """The gateway and the relayer on one chain; the mirror is written by hand."""
-
-    client: Client
-    rig: Rig
-    programme: Programme
-
-    async def fund(self, holder: bytes, points: int) -> None:
-        """Really, by a purchase, and in the mirror."""
-        [person] = await self.rig.all("select id, holder from exchange.customer where holder = %s", holder) or [
-            await self._person(holder)
-        ]
-        await self.rig.purchases(self.programme, 1, customers=[(person[0], holder)], points=points)
-        await self.rig.batch()
-        await self.rig.settle()
-        assert await self.rig.balance(self.programme, holder) == points
-        self.client.chain.credit(self.programme.address, holder, points)
-
-    async def _person(self, holder: bytes) -> Any:
-        [(id, _)] = await self.rig.customers(1)
-        await self.rig.sql.execute("update exchange.customer set holder = %s where id = %s", (holder, id))
-        return id, holder
-
-    async def wish(self, holder: bytes, amount: str = "3.00") -> dict[str, Any]:
-        body = {
-            "kind": "send", "programme": to_hex(self.programme.address), "holder": to_hex(holder), "amount": amount,
-            "to": to_hex(FRIEND),
-        }  # fmt: skip
-        drafted = await self.client.http.post("/v1/intents/draft", json=body)
-        assert drafted.status_code == 200, drafted.text
-        return {**body, **{name: drafted.json()[name] for name in ("nonce", "deadline", "digest")}}
-
-    async def submit(self, wish: dict[str, Any], **signed: Any) -> Any:
-        body = {name: value for name, value in wish.items() if name != "digest"}
-        return await self.client.http.post("/v1/intents", json={**body, **signed})
-
-    async def friend_has(self) -> int:
-        await self.rig.settle()
-        return await self.rig.balance(self.programme, FRIEND)
-
-
-@pytest_asyncio.fixture
-async def network(database: str, new_anvil: Callable[..., Anvil], tmp_path: Path) -> AsyncIterator[Network]:
-    node = new_anvil("--hardfork", "osaka")
-    made = deploy.deploy(node.url, OPERATOR, path=tmp_path / "deployment.json")
-    async with open_rig(database, node, made) as rig, _gateway(rig, tmp_path / "deployment.json") as client:
-        programme = await rig.programme()
-        await rig.settle()
-        client.chain.programme(programme.address)
-        yield Network(client, rig, programme)
-
-
-@asynccontextmanager
-async def _gateway(rig: Rig, path: Path) -> AsyncIterator[Client]:
-    assert deployment.load(path) == rig.deployment
-    create_mirror(rig.database)
-    settings = Settings(
-        database_url=rig.database,
-        deployment=path,
-        operator_api_key=SecretStr(OPERATOR_API_KEY),
-        rpc_url=rig.rpc.url,
-        pool_size=4,
-    )
-    async with serve(settings) as client:
-        yield client
 
 
 def assertion(passkey: Passkey, digest: str, **changed: Any) -> dict[str, str]:

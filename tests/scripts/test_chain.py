@@ -43,5 +43,7 @@ async def test_a_dump_that_fails_leaves_the_last_good_one(new_anvil: Callable[..
     assert state.read_bytes() == good
 
 
-def test_a_dump_is_due_well_inside_the_finality_depth() -> None:
-    assert 2 * chain.SLOTS_IN_AN_EPOCH >= 2 * chain.DUMP_EVERY_BLOCKS
+def test_a_dump_waits_for_an_empty_block_but_is_due_well_inside_the_finality_depth() -> None:
+    assert [chain.is_due(blocks, busy=False) for blocks in (29, 30)] == [False, True]
+    assert not chain.is_due(30, busy=True)
+    assert chain.is_due(2 * chain.SLOTS_IN_AN_EPOCH * 3 // 4, busy=True)

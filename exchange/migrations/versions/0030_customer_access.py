@@ -2,7 +2,7 @@
 
 `points_door` is the gateway before it knows who somebody is: it poses challenges, finds credentials, begins and resumes
 sessions, and sees no key, no member and no purchase. `points_customer` is a customer that has signed in, shown by
-`points.tenant`: it sees its own rows, and no merchant's references but those that name it.
+`points.tenant`: it sees its own rows, and no merchant's references.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Final
 from alembic import op
 
 revision = "0030"
-down_revision = "0050"
+down_revision = "0070"
 branch_labels = None
 depends_on = None
 
@@ -129,7 +129,7 @@ GRANTS: Final = {
     "points_customer": (
         "select on exchange.programme",
         "select (id, holder, custody, created_at) on exchange.customer",
-        "select on exchange.member",
+        "select (merchant_id, customer_id, created_at) on exchange.member",
         "select on exchange.intent",
         "select (customer_id, programme, amount, expires_at, state) on exchange.hold",
         "select, insert, delete on exchange.credential",
@@ -176,12 +176,20 @@ POLICIES: Final = (
 
 NEW_TABLES: Final = ("challenge", "credential", "session", "session_token", "access_code", "pin")
 
-NEW_SCOPES: Final = ("customers:unlock",)
+NEW_SCOPES: Final = ("customers:unlock", "points:recover")
 OLD_SCOPES: Final = (
     "customers:act", "customers:read", "customers:write", "holds:write", "keys:read", "keys:write", "margin:withdraw",
     "openings:write", "programme:read", "programme:write", "purchases:read", "purchases:write", "refunds:write",
     "webhooks:read", "webhooks:write",
 )  # fmt: skip
+
+
+_KINDS: Final = "'send', 'redeem', 'swap', 'give', 'quote', 'partner', 'withdraw'"
+
+CALLS: Final = """
+create policy merchant_insert on exchange.call for insert to points_merchant
+with check (state = 'queued' and signer is null and kind in ({kinds}))
+"""
 
 
 def _listed(scopes: tuple[str, ...]) -> str:
@@ -212,6 +220,9 @@ def upgrade() -> None:
         new = "" if check is None else f" with check ({check})"
         name = f"{role.removeprefix('points_')}_{command}"
         op.execute(f"create policy {name} on exchange.{table} for {command} to {role}{rows}{new}")
+    op.execute("CREATE INDEX call_recovery ON exchange.call (sequence) WHERE kind = 'recover'")
+    op.execute("drop policy merchant_insert on exchange.call")
+    op.execute(CALLS.format(kinds=f"{_KINDS}, 'recover', 'finish'"))
     op.execute(
         f"update exchange.api_key set scopes = scopes || {_listed(NEW_SCOPES)}"  # noqa: S608 - of constants
         f" where role = 'merchant' and scopes @> {_listed(OLD_SCOPES)}"
@@ -227,6 +238,9 @@ def downgrade() -> None:
     for role, table, command, _, _ in POLICIES:
         if table not in NEW_TABLES:
             op.execute(f"drop policy {role.removeprefix('points_')}_{command} on exchange.{table}")
+    op.execute("drop policy merchant_insert on exchange.call")
+    op.execute(CALLS.format(kinds=_KINDS))
+    op.execute("DROP INDEX exchange.call_recovery")
     for table in reversed(NEW_TABLES):
         op.execute(f"DROP TABLE exchange.{table}")
     op.execute("ALTER TABLE exchange.merchant DROP COLUMN pin_from")
