@@ -19,7 +19,6 @@ from pathlib import Path
 import pytest
 
 from exchange.api.access import COOKIE
-from tests.conftest import free_port
 from tests.gateway.conftest import Client, sale
 from tests.gateway.serving import serving
 from tests.gateway.test_sessions import signed_in
@@ -74,7 +73,7 @@ async def test_whatever_is_sent_to_the_described_api_is_answered_as_described(
     (tmp_path / "openapi.json").write_text(described.text)
     paths = described.json()["paths"]
     operations = sum(len(methods) for path, methods in paths.items() if not re.search(STREAMS, path))
-    with serving(client.settings, port=free_port(), **limits) as url:
+    with serving(client.settings, **limits) as url:
         command = [
             str(Path(sys.executable).with_name("schemathesis")), "run", str(tmp_path / "openapi.json"), "--url", url,
             "--checks", ",".join(CHECKS), "--exclude-path-regex", STREAMS, "--seed", str(SEED), "--phases", PHASES,
