@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
+import msgspec
+from fastapi import Response
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 _PRINTABLE = r"^[^\x00-\x1f\x7f]*$"
@@ -38,6 +40,11 @@ ProgrammeName = Annotated[
     StringConstraints(strict=True, min_length=1, max_length=64, pattern=_PRINTABLE),
     Field(description="A programme's slug or address.", examples=["corner-grocer"]),
 ]
+LinkCode = Annotated[
+    str,
+    StringConstraints(strict=True, min_length=12, max_length=20, pattern=r"^[0-9A-Za-z-]+$"),
+    Field(description="From POST /v1/customers/link-codes.", examples=["7KQ2-M4TX-91BC"]),
+]
 Seconds = Annotated[int, Field(strict=True, ge=0, lt=2**40, description="Unix seconds.")]
 Nonce = Annotated[int, Field(strict=True, ge=0, lt=2**40)]
 
@@ -69,3 +76,8 @@ class Placed(BaseModel):
     block: int | None = None
     block_hash: str | None = None
     transaction: str | None = None
+
+
+def answered(body: Any) -> Response:
+    """JSON without a second look at its form: for answers that are large, or asked for often."""
+    return Response(msgspec.json.encode(body), media_type="application/json")

@@ -51,7 +51,11 @@ class Till:
     @property
     def tries(self) -> int:
         return int(
-            self.client.chain.run("select tries from exchange.pin where customer_id = %s", self.customer)[0]["tries"]
+            self.client.chain.run(
+                "select tries from exchange.pin where customer_id ="
+                " (select customer_id from exchange.member where id = %s)",
+                self.customer,
+            )[0]["tries"]
         )
 
 
