@@ -7,6 +7,7 @@ import importlib.metadata
 import json
 import os
 import platform
+import signal
 import subprocess
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ from typing import Any, Final
 import psutil
 
 from scripts import postgres
-from scripts.bench import minting, replaying
+from scripts.bench import minting, reads, replaying
 from scripts.bench.bench import Bench
 from scripts.bench.figures import Figure, as_json, show
 from scripts.errors import CommandFailed
@@ -37,6 +38,7 @@ class Section:
 
 SECTIONS: Final = (
     Section("minting", "A burst of purchases, from acceptance to the mirror", minting.measure),
+    Section("reads", "Balances and histories, with ten million entries", reads.measure),
     Section("replay", "Weeks of real purchases, end to end", replaying.measure),
 )
 
@@ -54,6 +56,7 @@ def chosen(names: Sequence[str]) -> list[Section]:
 
 def run(bench: Bench, sections: Sequence[Section], *, output: Path | None) -> bool:
     """Measures and prints, a table a section; `output` gets it all as JSON. Whether every goal was met."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: networks are stopped on the way out
     for name in ELSEWHERE:
         os.environ.pop(name, None)
     machine = describe()
