@@ -24,7 +24,9 @@ from exchange.api import (
     merchants,
     openings,
     pins,
+    privacy,
     problems,
+    profiles,
     purchases,
     recoveries,
     refunds,
@@ -77,12 +79,13 @@ def create_app(settings: Settings, *, clock: Callable[[], float] = time.time) ->
             await database.close()
 
     app = FastAPI(title="points-exchange", version="1", description=DESCRIPTION, lifespan=lifespan)
-    # The bulk route of custodial acts comes before the routes of one customer, which would take "intents" for an id.
+    # Routes of several customers come before those of one, which would take "intents" or "find" for an id.
     for router in (
-        purchases.router, refunds.router, openings.router, custody.router, pins.router, pins.rules, customers.router,
-        customers.holders, intents.router, intents.quotes, merchants.router, merchants.programmes, keys.router,
-        keys.own, charities.router, charities.campaigns, holds.router, webhooks.router, statements.router,
-        expiry.router, margin.router, recoveries.router, signin.ups, signin.router, me.router, health.router,
+        purchases.router, refunds.router, openings.router, custody.router, pins.router, pins.rules, profiles.router,
+        customers.router, customers.holders, privacy.router, intents.router, intents.quotes, merchants.router,
+        merchants.programmes, keys.router, keys.own, charities.router, charities.campaigns, holds.router,
+        webhooks.router, statements.router, expiry.router, margin.router, recoveries.router, signin.ups, signin.router,
+        me.router, health.router,
     ):  # fmt: skip
         app.include_router(router)
     problems.install(app, metrics)

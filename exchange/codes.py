@@ -9,7 +9,7 @@ from __future__ import annotations
 import hmac
 import secrets
 from datetime import datetime, timedelta
-from typing import Any, Final, Literal
+from typing import Final, Literal
 from uuid import UUID
 
 from exchange.database import Connection, one
@@ -37,20 +37,20 @@ async def make(
     gateway: Gateway, sql: Connection, merchant: Merchant, customer: UUID, purpose: Purpose, *, life: timedelta
 ) -> tuple[str, datetime]:
     """The code and its end. Raises `CustomerNotFound`, `NotCustodial`."""
-    await require_card(sql, merchant, customer)
+    person = await require_card(sql, merchant, customer)
     text = "".join(secrets.choice(_ALPHABET) for _ in range(12))
-    row = await one(sql, _MAKE, merchant.id, customer, purpose, _digest(gateway, purpose, text), life)
+    row = await one(sql, _MAKE, merchant.id, person, purpose, _digest(gateway, purpose, text), life)
     if row is None:
         raise RuntimeError("an upsert returned nothing")
     return "-".join((text[:4], text[4:8], text[8:])), row["expires_at"]
 
 
-async def require_card(sql: Connection, merchant: Merchant, customer: UUID) -> dict[str, Any]:
-    """Raises `CustomerNotFound`, `NotCustodial`."""
+async def require_card(sql: Connection, merchant: Merchant, customer: UUID) -> UUID:
+    """The card customer's own id, by the merchant's. Raises `CustomerNotFound`, `NotCustodial`."""
     row = await one(
         sql,
-        "select c.custody from exchange.member b join exchange.customer c on c.id = b.customer_id"
-        " where b.merchant_id = %s and b.customer_id = %s",
+        "select c.id, c.custody from exchange.member b join exchange.customer c on c.id = b.customer_id"
+        " where b.merchant_id = %s and b.id = %s",
         merchant.id,
         customer,
     )
@@ -58,13 +58,14 @@ async def require_card(sql: Connection, merchant: Merchant, customer: UUID) -> d
         raise CustomerNotFound(f"There is no customer {customer}.")
     if row["custody"] != "custodial":
         raise NotCustodial(f"The customer {customer} keeps its own key.")
-    return row
+    person: UUID = row["id"]
+    return person
 
 
-async def use_for_pin(gateway: Gateway, sql: Connection, customer: UUID, code: str) -> None:
+async def use_for_pin(gateway: Gateway, sql: Connection, person: UUID, code: str) -> None:
     """In the merchant's transaction that sets the PIN. Raises `CodeRefused`."""
     row = await one(sql, _USE, _digest(gateway, "pin", code), "pin")
-    if row is None or row["customer_id"] != customer:
+    if row is None or row["customer_id"] != person:
         raise CodeRefused("There is no such code, or it was used, or it is too old.")
 
 

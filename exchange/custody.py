@@ -162,14 +162,14 @@ def _proposal(gateway: Gateway, merchant: Merchant, wish: Wish, names: Names) ->
         campaign=(wish.campaign or 0) if wish.kind == "give" else None,
         order=order_of(gateway, merchant, wish.order)[0] if wish.kind == "redeem" else None,
     )
-    return Custodial(act=act, customer_id=customer.id, key=customer.key)
+    return Custodial(act=act, person=customer.person, key=customer.key)
 
 
 def _customer(names: Names, id: UUID | None, member: str | None) -> Customer:
     found = names.customers.get(member if id is None else id)  # type: ignore[arg-type]
     if found is None:
         raise CustomerNotFound(
-            f'The merchant has no member "{member}".' if id is None else f"There is no customer {id}."
+            "The merchant has no member of this number." if id is None else f"There is no customer {id}."
         )
     return found
 
@@ -209,8 +209,7 @@ def order_of(gateway: Gateway, merchant: Merchant, reference: str | None) -> tup
     order numbers. The salt is made from the reference under the pepper: the same reference is the same order."""
     if reference is None:
         raise InvalidRequest("order is the merchant's reference of what the points pay for.", field="order")
-    pepper = gateway.settings.pepper.get_secret_value().encode()
-    salt = hmac.digest(pepper, f"order:{merchant.id}:{reference}".encode(), "sha256")[:16]
+    salt = hmac.digest(gateway.pepper, f"order:{merchant.id}:{reference}".encode(), "sha256")[:16]
     return bytes(keccak(salt + reference.encode())), salt
 
 

@@ -1,8 +1,11 @@
 """Enrolling customers: a member reference of one merchant, tied to a customer with one address.
 
 A customer keeps its own key (`wallet`) or we keep it, sealed (`custodial`: card customers). The same wallet is the same
-customer for every merchant. A merchant sees a customer only through a membership of its own; any other is as if absent.
-Enrolling is idempotent on (merchant, member), and of whole sets: one merchant's enrolments follow one another.
+customer for every merchant, and so is one that was enrolled by a link code of another merchant's (`exchange/links.py`);
+any other custodial customer has a key, and an address, of its own at each merchant. A merchant sees a customer only
+through a membership of its own, under an id that is random and this merchant's alone; any other is as if absent, and
+the customer's own id is the operator's. Enrolling is idempotent on (merchant, member), and of whole sets: one
+merchant's enrolments follow one another.
 """
 
 from __future__ import annotations
@@ -11,7 +14,7 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from uuid_utils.compat import uuid7
 
@@ -19,7 +22,7 @@ from contracts import signatures
 from exchange import vault
 from exchange.auth import Caller
 from exchange.database import Connection, one, rows
-from exchange.errors import CustomerNotFound, ExchangeError, MemberConflict
+from exchange.errors import CustomerNotFound, ExchangeError, LinkCodeRefused, MemberConflict
 from exchange.gateway import Gateway
 from exchange.hexes import checksum
 from exchange.merchant import Merchant
@@ -29,17 +32,20 @@ LARGEST: Final = 1_000
 
 @dataclass(frozen=True, slots=True)
 class Enrolment:
-    """`wallet` or `customer` is set, or neither: a custodial key is to be made."""
+    """`wallet` or `link` (a code's digest) is set, or neither: a custodial key is to be made."""
 
     member: str
     wallet: bytes | None = None
-    customer: UUID | None = None
+    link: bytes | None = None
     pin: str | None = None  # hashed; of a new custodial customer
 
 
 @dataclass(frozen=True, slots=True)
 class Customer:
+    """`id` is the merchant's own, `person` the customer's, which no merchant sees."""
+
     id: UUID
+    person: UUID
     holder: bytes
     custody: str
     key: bytes | None
@@ -55,24 +61,26 @@ async def enrol(
         row["reference"]: row for row in await rows(sql, _MEMBERS, merchant.id, [item.member for item in wanted])
     }
     new = [item for item in wanted if item.member not in members]
-    linked = await _linked(sql, new)
+    linked = await _linked(sql, [item for item in wanted if item.link is not None or item.member not in members])
     made = await asyncio.to_thread(_new_custodians, gateway, new)
     results: list[dict[str, Any] | ExchangeError] = []
     fresh: dict[str, dict[str, Any]] = {}
-    taken = {row["id"] for row in await rows(sql, _TAKEN, merchant.id, [row["id"] for row in linked.values()])}
+    taken = {
+        row["customer_id"] for row in await rows(sql, _TAKEN, merchant.id, [row["person"] for row in linked.values()])
+    }
     for item in items:
         try:
             if isinstance(item, ExchangeError):
                 raise item
             row = members.get(item.member)
             if row is None:
-                row = _customer(item, linked, made)
-                if row["id"] in taken:
+                row = {"id": uuid4(), **_customer(item, linked, made)}
+                if row["person"] in taken:
                     raise MemberConflict("This customer is a member already, under another reference.")
-                taken.add(row["id"])
+                taken.add(row["person"])
                 members[item.member] = fresh[item.member] = row
             else:
-                _same(item, row)
+                _same(item, row, linked)
             results.append(answer(row, item.member))
         except ExchangeError as error:
             results.append(error)
@@ -81,17 +89,19 @@ async def enrol(
 
 
 _MEMBERS: Final = """
-select b.reference, c.id, c.holder, c.custody from exchange.member b join exchange.customer c on c.id = b.customer_id
+select b.reference, b.id, c.id as person, c.holder, c.custody
+from exchange.member b join exchange.customer c on c.id = b.customer_id
 where b.merchant_id = %s and b.reference = any(%s)
 """
-_TAKEN: Final = "select customer_id as id from exchange.member where merchant_id = %s and customer_id = any(%s)"
+_TAKEN: Final = "select customer_id from exchange.member where merchant_id = %s and customer_id = any(%s)"
 
 
-async def _linked(sql: Connection, wanted: Sequence[Enrolment]) -> dict[bytes | UUID, dict[str, Any]]:
-    """The customers that wallets and ids name, with new ones for new wallets: by address and by id.
+async def _linked(sql: Connection, wanted: Sequence[Enrolment]) -> dict[bytes, dict[str, Any]]:
+    """The customers that wallets and link codes name, with new ones for new wallets: by address and by digest.
 
     Inserted in the order of their addresses, so that two merchants' sets cannot wait for each other.
     """
+    found: dict[bytes, dict[str, Any]] = {}
     wallets = sorted({item.wallet for item in wanted if item.wallet is not None})
     if wallets:
         await sql.execute(
@@ -100,14 +110,12 @@ async def _linked(sql: Connection, wanted: Sequence[Enrolment]) -> dict[bytes | 
             " on conflict do nothing",
             ([uuid7() for _ in wallets], wallets),
         )
-    found: dict[bytes | UUID, dict[str, Any]] = {}
-    for row in await rows(
-        sql,
-        "select id, holder, custody from exchange.customers_named(%s::bytea[], %s::uuid[])",
-        wallets,
-        [item.customer for item in wanted if item.customer is not None],
-    ):
-        found[bytes(row["holder"])] = found[row["id"]] = row
+        named = "select id as person, holder, custody from exchange.customers_named(%s::bytea[])"
+        found |= {bytes(row["holder"]): row for row in await rows(sql, named, wallets)}
+    codes = sorted({item.link for item in wanted if item.link is not None})
+    if codes:
+        linked = "select digest, id as person, holder, custody from exchange.customers_linked(%s::bytea[])"
+        found |= {bytes(row["digest"]): row for row in await rows(sql, linked, codes)}
     return found
 
 
@@ -115,11 +123,11 @@ def _new_custodians(gateway: Gateway, items: Sequence[Enrolment]) -> dict[str, d
     """Fresh keys, sealed, by member reference."""
     made = {}
     for item in items:
-        if item.wallet is not None or item.customer is not None or item.member in made:
+        if item.wallet is not None or item.link is not None or item.member in made:
             continue
         id, key, member = uuid7(), signatures.new_key(), item.member
         made[member] = {
-            "id": id,
+            "person": id,
             "holder": signatures.address_of(key),
             "custody": "custodial",
             "key": vault.seal(gateway.master, key, purpose=f"customer:{id}"),
@@ -128,32 +136,34 @@ def _new_custodians(gateway: Gateway, items: Sequence[Enrolment]) -> dict[str, d
     return made
 
 
-def _customer(
-    item: Enrolment, linked: dict[bytes | UUID, dict[str, Any]], made: dict[str, dict[str, Any]]
-) -> dict[str, Any]:
+def _customer(item: Enrolment, linked: dict[bytes, dict[str, Any]], made: dict[str, dict[str, Any]]) -> dict[str, Any]:
     if item.wallet is not None:
         # Addresses are public: whoever names a custodial one must not get to act for its customer.
-        if linked[item.wallet]["custody"] != "wallet":
-            raise MemberConflict("This address belongs to a customer whose key is kept here: name the customer itself.")
+        if linked[item.wallet]["custody"] == "custodial":
+            raise MemberConflict("This address belongs to a customer whose key is kept here: a link code is needed.")
         return linked[item.wallet]
-    if item.customer is None:
+    if item.link is None:
         return made[item.member]
-    found = linked.get(item.customer)
+    return _by_code(item.link, linked)
+
+
+def _by_code(digest: bytes, linked: dict[bytes, dict[str, Any]]) -> dict[str, Any]:
+    found = linked.get(digest)
     if found is None:
-        raise CustomerNotFound(f"There is no customer {item.customer}.")
+        raise LinkCodeRefused("The link code is unknown, too old, or was used by another merchant.")
     return found
 
 
-def _same(item: Enrolment, row: dict[str, Any]) -> None:
+def _same(item: Enrolment, row: dict[str, Any], linked: dict[bytes, dict[str, Any]]) -> None:
     """Raises `MemberConflict` unless the member was enrolled in this very way."""
     if item.wallet is not None:
         same = bytes(row["holder"]) == item.wallet
-    elif item.customer is not None:
-        same = row["id"] == item.customer
+    elif item.link is not None:
+        same = row["person"] == _by_code(item.link, linked)["person"]
     else:
         same = row["custody"] == "custodial"
     if not same:
-        raise MemberConflict(f'The member "{item.member}" is enrolled with another customer.')
+        raise MemberConflict("The member is enrolled with another customer.")
 
 
 async def _store(sql: Connection, merchant: Merchant, fresh: dict[str, dict[str, Any]]) -> None:
@@ -162,14 +172,14 @@ async def _store(sql: Connection, merchant: Merchant, fresh: dict[str, dict[str,
         if custodial:
             await cursor.executemany(
                 "insert into exchange.customer (id, holder, custody, key) values (%s, %s, %s, %s)",
-                [(row["id"], row["holder"], row["custody"], row["key"]) for row in custodial],
+                [(row["person"], row["holder"], row["custody"], row["key"]) for row in custodial],
             )
         if fresh:
             await cursor.executemany(
-                "insert into exchange.member (merchant_id, reference, customer_id) values (%s, %s, %s)",
-                [(merchant.id, member, row["id"]) for member, row in fresh.items()],
+                "insert into exchange.member (merchant_id, reference, id, customer_id) values (%s, %s, %s, %s)",
+                [(merchant.id, member, row["id"], row["person"]) for member, row in fresh.items()],
             )
-        if pins := [(merchant.id, row["id"], row["pin"]) for row in custodial if row["pin"] is not None]:
+        if pins := [(merchant.id, row["person"], row["pin"]) for row in custodial if row["pin"] is not None]:
             await cursor.executemany(
                 "insert into exchange.pin (merchant_id, customer_id, digest, set_at) values (%s, %s, %s, now())", pins
             )
@@ -185,15 +195,20 @@ def answer(row: dict[str, Any], member: str | None) -> dict[str, Any]:
 
 
 async def seen(sql: Connection, who: Caller, id: UUID) -> dict[str, Any]:
-    """The customer, as a member of the caller; the operator sees all. Raises `CustomerNotFound`."""
+    """The customer, as a member of the caller by the caller's own id; the operator sees all, by the customer's.
+
+    Raises `CustomerNotFound`.
+    """
     if who.merchant is None:
-        row = await one(sql, "select id, holder, custody, null as reference from exchange.customer where id = %s", id)
+        row = await one(
+            sql, "select id, id as person, holder, custody, null as reference from exchange.customer where id = %s", id
+        )
     else:
         row = await one(
             sql,
-            "select c.id, c.holder, c.custody, b.reference"
+            "select b.id, c.id as person, c.holder, c.custody, b.reference"
             " from exchange.member b join exchange.customer c on c.id = b.customer_id"
-            " where b.merchant_id = %s and b.customer_id = %s",
+            " where b.merchant_id = %s and b.id = %s",
             who.merchant.id,
             id,
         )
@@ -202,20 +217,33 @@ async def seen(sql: Connection, who: Caller, id: UUID) -> dict[str, Any]:
     return row
 
 
+async def shown(sql: Connection, merchant: Merchant, ids: Sequence[UUID]) -> list[dict[str, Any]]:
+    """The answers of those of these ids that are members, in any order."""
+    found = await rows(
+        sql,
+        "select b.id, b.reference, c.holder, c.custody"
+        " from exchange.member b join exchange.customer c on c.id = b.customer_id"
+        " where b.merchant_id = %s and b.id = any(%s) order by b.reference",
+        merchant.id,
+        list(ids),
+    )
+    return [answer(row, row["reference"]) for row in found]
+
+
 async def members(
     sql: Connection, merchant: Merchant, *, references: Sequence[str], ids: Sequence[UUID]
 ) -> dict[str | UUID, Customer]:
-    """The merchant's customers by member reference and by id."""
+    """The merchant's customers by member reference and by the merchant's own id."""
     found: dict[str | UUID, Customer] = {}
     for row in await rows(
         sql,
-        "select b.reference, c.id, c.holder, c.custody, c.key"
+        "select b.reference, b.id, c.id as person, c.holder, c.custody, c.key"
         " from exchange.member b join exchange.customer c on c.id = b.customer_id"
-        " where b.merchant_id = %s and (b.reference = any(%s) or b.customer_id = any(%s))",
+        " where b.merchant_id = %s and (b.reference = any(%s) or b.id = any(%s))",
         merchant.id,
         list(references),
         list(ids),
     ):
-        customer = Customer(row["id"], bytes(row["holder"]), row["custody"], row["key"])
+        customer = Customer(row["id"], row["person"], bytes(row["holder"]), row["custody"], row["key"])
         found[row["reference"]] = found[row["id"]] = customer
     return found

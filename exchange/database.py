@@ -2,11 +2,11 @@
 
 `transaction` is the only place that commits: whoever answers 2xx has left it without an error. `reading` runs each
 statement on its own, for reads and for the hot path, whose whole effect is one statement. Both are asked for by naming
-the tenant: a merchant's or a customer's id, or the operator, an auditor, the public or the door, who are none.
-PostgreSQL itself then shows and takes what is theirs and nothing else (row-level security, revisions 0011 and 0030):
-each has a role that owns no table, and a pool whose connections never leave that role. A tenant's id travels in front
-of the first statement of each checkout, in the same packet, so that it costs no round trip; until it is there the
-connection can do nothing.
+the tenant: a merchant's or a customer's id, a person whose data it is about, or the operator, an auditor, the public or
+the door, who are none. PostgreSQL itself then shows and takes what is theirs and nothing else (row-level security,
+revisions 0011, 0030 and 0040): each has a role that owns no table, and a pool whose connections never leave that role.
+A tenant's id travels in front of the first statement of each checkout, in the same packet, so that it costs no round
+trip; until it is there the connection can do nothing.
 
 What the driver raises becomes ours here: a database that is down or too slow is `DatabaseUnavailable`, a mirror that
 is being rebuilt is `MirrorUnavailable`. Pools open without waiting, so a gateway starts, and says why it is not ready,
@@ -33,7 +33,14 @@ from exchange.settings import Settings
 
 MIGRATIONS = Path(__file__).resolve().parent / "migrations"
 
-Role = Literal["public", "merchant", "operator", "auditor", "door", "customer"]
+Role = Literal["public", "merchant", "operator", "auditor", "door", "customer", "person"]
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """What concerns this person's data, at whichever merchants: export and erasure, whoever asks (revision 0040)."""
+
+    id: UUID
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,9 +50,9 @@ class OfCustomer:
     id: UUID
 
 
-Tenant = UUID | OfCustomer | Literal["public", "operator", "auditor", "door"]
-"""On whose behalf: a merchant's id, a customer's, or who is no tenant and has policies of its own. The door is where
-people sign in, before anybody knows who they are."""
+Tenant = UUID | OfCustomer | Person | Literal["public", "operator", "auditor", "door"]
+"""On whose behalf: a merchant's id, a customer's or person's, or who is no tenant and has policies of its own. The door
+is where people sign in, before anybody knows who they are."""
 
 ROLES: Final[Mapping[Role, str]] = {
     "public": "points_public",
@@ -54,6 +61,7 @@ ROLES: Final[Mapping[Role, str]] = {
     "auditor": "points_auditor",
     "door": "points_door",
     "customer": "points_customer",
+    "person": "points_person",
 }
 """The role in PostgreSQL of each; `points_relayer` is the relayer's."""
 
@@ -62,7 +70,7 @@ ROLES: Final[Mapping[Role, str]] = {
 _NARROW: Final = "-c enable_bitmapscan=off"
 
 _SELDOM: Final = 2
-"""Connections for the operator, and for auditors, who call rarely."""
+"""Connections for the operator, for auditors, and for what concerns one person's data: they are rare."""
 
 
 class UnsafeLogin(Exception):
@@ -74,9 +82,9 @@ class Connection(psycopg.AsyncConnection[DictRow]):
 
     _due: bytes | None = None
 
-    def on_behalf_of(self, tenant: UUID | None) -> None:
+    def on_behalf_of(self, tenant: UUID | None, *, setting: str = "points.tenant") -> None:
         """Says whose rows the following statements are about. None: the connection's role says it all."""
-        self._due = None if tenant is None else f"set points.tenant = '{tenant}'".encode()
+        self._due = None if tenant is None else f"set {setting} = '{tenant}'".encode()
 
     async def execute(self, *arguments: Any, **options: Any) -> AsyncCursor[DictRow]:
         due, self._due = self._due, None
@@ -125,7 +133,7 @@ class Database:
         role, id = _whose(tenant)
         with _translated():
             async with self._pools[role].connection() as connection:
-                connection.on_behalf_of(id)
+                connection.on_behalf_of(id, setting="points.person" if role == "person" else "points.tenant")
                 yield connection
 
 
@@ -134,6 +142,8 @@ def _whose(tenant: Tenant) -> tuple[Role, UUID | None]:
         return "merchant", tenant
     if isinstance(tenant, OfCustomer):
         return "customer", tenant.id
+    if isinstance(tenant, Person):
+        return "person", tenant.id
     return tenant, None
 
 
@@ -144,7 +154,7 @@ def connect(settings: Settings) -> Database:
 
 def _pool(settings: Settings, role: Role) -> AsyncConnectionPool[Connection]:
     milliseconds = int(settings.statement_timeout * 1000)
-    seldom = role in ("operator", "auditor")
+    seldom = role in ("operator", "auditor", "person")
     most = settings.pool_size if role == "merchant" else _SELDOM if seldom else max(1, settings.pool_size // 2)
 
     async def checked(connection: Connection) -> None:
@@ -230,6 +240,11 @@ def _translated() -> Iterator[None]:
         yield
     except psycopg.errors.LockNotAvailable as error:
         raise RequestInFlight("Another request holds what this one needs.") from error
+    except psycopg.errors.ForeignKeyViolation as error:
+        # A member that was there a moment ago is erased: the foreign key is by an id that nobody has any more.
+        if "_customer_id_fkey" not in str(error):
+            raise
+        raise RequestInFlight("The customer was erased at this moment.") from error
     except (
         psycopg.errors.UndefinedTable,
         psycopg.errors.InvalidSchemaName,

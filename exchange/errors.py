@@ -376,6 +376,46 @@ class MemberConflict(ExchangeError):
     action = "Use the customer that the member has, or another member reference."
 
 
+class LinkCodeRefused(ExchangeError):
+    """When a link code is unknown, has expired, or was used by another merchant."""
+
+    slug = "link-code-refused"
+    title = "The link code is not usable"
+    status = 409
+    action = "Ask for a new code where the customer is a member: it lasts ten minutes and serves one merchant."
+
+
+class PurchaseErased(ExchangeError):
+    """When what a key stands for was erased with its customer."""
+
+    slug = "purchase-erased"
+    title = "The purchase's customer was erased"
+    status = 410
+    action = "Do nothing: the points were minted, and nothing is known of whom they were for."
+
+
+class NotYetFinal(ExchangeError):
+    """When a customer cannot be erased because something of theirs is still on its way."""
+
+    slug = "not-yet-final"
+    title = "Something of the customer is not final yet"
+    status = 409
+    action = "Release open holds, wait until all else is final on the chain, then repeat the request."
+    retry_after = 60
+
+
+class PointsRemain(ExchangeError):
+    """When a card customer that is to be erased still has points."""
+
+    slug = "points-remain"
+    title = "The customer still has points"
+    status = 409
+    action = (
+        "Let the customer spend or send them, or give them to a charity (POST /v1/customers/{id}/give), and repeat the"
+        " request once that is final; or send `forfeit: true`, and nobody can ever spend them again."
+    )
+
+
 class ReferenceConflict(ExchangeError):
     """When a purchase reference comes again with other facts."""
 

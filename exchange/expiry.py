@@ -90,7 +90,7 @@ from (
 ) b
 {life_of("b")}
 left join lateral (
-    select c.id from exchange.customer c join exchange.member m on m.customer_id = c.id
+    select m.id from exchange.customer c join exchange.member m on m.customer_id = c.id
     where c.holder = b.holder and m.merchant_id = %(merchant)s
 ) c on true
 order by b.holder

@@ -37,6 +37,10 @@ class Gateway:
     def master(self) -> bytes:
         return self.settings.master
 
+    @property
+    def pepper(self) -> bytes:
+        return self.settings.pepper.get_secret_value().encode()
+
     def domain(self, contract: bytes) -> bytes:
         """The EIP-712 domain separator of a programme's token or of the exchange."""
         return domain_separator(self.deployment.chain_id, contract)

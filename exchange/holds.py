@@ -79,7 +79,7 @@ async def authorise(
         )
         customer = found.get(named)  # type: ignore[arg-type]
         if customer is None:
-            raise CustomerNotFound(f'The merchant has no customer "{named}".')
+            raise CustomerNotFound("The merchant has no such customer.")
         if customer.key is None:
             raise NotCustodial(f"The customer {customer.id} keeps its own key and signs a redemption itself.")
         account = (merchant.programme, customer.holder)

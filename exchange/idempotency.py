@@ -3,11 +3,13 @@
 A key is claimed by an insert in the transaction of the work itself, so it exists exactly if the work does. The answer
 is not stored but made again from what the request created (`subject`); of bulk requests the items that were refused are
 kept (`outcome`), for they created nothing. A request that was refused as a whole leaves its key free.
+
+A merchant may make its keys of anything, so neither a key nor what came with it is stored, only HMACs under the pepper.
 """
 
 from __future__ import annotations
 
-import hashlib
+import hmac
 import re
 from dataclasses import dataclass
 from typing import Any, Final
@@ -31,15 +33,16 @@ class Claim:
     outcome: Any
 
 
-def checked(key: str) -> str:
+def checked(key: str, *, secret: bytes) -> str:
+    """The name under which the key is stored. Raises `InvalidRequest`."""
     if _KEY.fullmatch(key) is None:
         raise InvalidRequest("The header Idempotency-Key is not 1 to 255 printable ASCII characters.")
-    return key
+    return hmac.digest(secret, b"idempotency:" + key.encode(), "sha256").hex()
 
 
-def fingerprint(method: str, path: str, body: Any) -> bytes:
-    """SHA-256 of method, path and canonical body (JSON with sorted keys)."""
-    return hashlib.sha256(f"{method} {path}\n".encode() + msgspec.json.encode(body, order="sorted")).digest()
+def fingerprint(method: str, path: str, body: Any, *, secret: bytes) -> bytes:
+    """HMAC-SHA-256 of method, path and canonical body (JSON with sorted keys)."""
+    return hmac.digest(secret, f"{method} {path}\n".encode() + msgspec.json.encode(body, order="sorted"), "sha256")
 
 
 async def claim(sql: Connection, *, scope: str, key: str, fingerprint: bytes, subject: UUID | None) -> Claim:
@@ -68,7 +71,7 @@ async def find(sql: Connection, *, scope: str, key: str, fingerprint: bytes) -> 
     if row is None:
         return None
     if row["fingerprint"] != fingerprint:
-        raise reused(key)
+        raise reused()
     return Claim(first=False, subject=row["subject"], outcome=row["outcome"])
 
 
@@ -79,5 +82,5 @@ async def keep(sql: Connection, *, scope: str, key: str, outcome: Any) -> None:
     )
 
 
-def reused(key: str) -> IdempotencyKeyReused:
-    return IdempotencyKeyReused(f'The key "{key}" came first with another method, address or body.')
+def reused() -> IdempotencyKeyReused:
+    return IdempotencyKeyReused("The key came first with another method, address or body.")

@@ -58,7 +58,7 @@ class Custodial:
     """To be signed with the customer's sealed key. A swap without a minimum gets the suggested one."""
 
     act: Act
-    customer_id: UUID
+    person: UUID
     key: bytes
 
 
@@ -233,7 +233,7 @@ def _judge(
     else:
         nonce, deadline = account.next_nonce, gateway.now() + gateway.settings.intent_life
         digest = intent.digest(act, gateway.domain(act.programme), nonce=nonce, deadline=deadline)
-        key = vault.unseal(gateway.master, proposal.key, purpose=f"customer:{proposal.customer_id}")
+        key = vault.unseal(gateway.master, proposal.key, purpose=f"customer:{proposal.person}")
         signature = signatures.sign(key, digest)
     account.spendable -= act.amount
     account.next_nonce = max(account.next_nonce, nonce + 1)

@@ -3,9 +3,20 @@
 from __future__ import annotations
 
 import logging
+import re
 import sys
+import traceback
+from typing import Final
 
 import structlog
+from structlog.typing import ExcInfo
+
+_VALUES: Final = re.compile(r"^(?:DETAIL|HINT|CONTEXT):.*$\n?", re.MULTILINE)
+
+
+def _without_values(exc_info: ExcInfo) -> str:
+    """A traceback without what PostgreSQL says of the rows in question ("Key (reference)=(…) already exists")."""
+    return _VALUES.sub("", "".join(traceback.format_exception(*exc_info))).rstrip()
 
 
 def configure() -> None:
@@ -15,7 +26,7 @@ def configure() -> None:
             structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.format_exc_info,
+            structlog.processors.ExceptionRenderer(_without_values),
             structlog.processors.JSONRenderer(),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),

@@ -63,7 +63,7 @@ class Known:
     room: int
 
 
-_NOBODY: Final = Customer(UUID(int=0), bytes(20), "custodial", None)
+_NOBODY: Final = Customer(UUID(int=0), UUID(int=0), bytes(20), "custodial", None)
 """Stands, in a dry run, for a customer that would be enrolled."""
 
 
@@ -191,7 +191,7 @@ def _judge(
 def _facts(item: Opening, amount: int, known: Known, now: datetime) -> Facts:
     customer = known.members.get(item.member)
     if customer is None:
-        raise CustomerNotFound(f'The merchant has no member "{item.member}".')
+        raise CustomerNotFound("The merchant has no member of this number.")
     return Facts(
         reference=item.key,
         customer_id=customer.id,

@@ -140,41 +140,42 @@ async def limit(sql: Connection, merchant: Merchant) -> int | None:
 
 
 async def _customers(gateway: Gateway, merchant: Merchant, spends: Sequence[Spend]) -> dict[UUID | str | None, UUID]:
-    """The merchant's card customers among those named, by id and by member."""
+    """The merchant's card customers among those named, by the merchant's id and by member: their own ids."""
     async with gateway.database.reading(merchant.id) as sql:
         found = await rows(
             sql,
-            "select b.reference, c.id from exchange.member b join exchange.customer c on c.id = b.customer_id"
-            " where b.merchant_id = %s and (b.reference = any(%s) or c.id = any(%s)) and c.custody = 'custodial'",
+            "select b.reference, b.id, c.id as person"
+            " from exchange.member b join exchange.customer c on c.id = b.customer_id"
+            " where b.merchant_id = %s and (b.reference = any(%s) or b.id = any(%s)) and c.custody = 'custodial'",
             merchant.id,
             [spend.member for spend in spends if spend.member is not None],
             [spend.customer for spend in spends if spend.customer is not None],
         )
     known: dict[UUID | str | None, UUID] = {}
     for row in found:
-        known[row["reference"]] = known[row["id"]] = row["id"]
+        known[row["reference"]] = known[row["id"]] = row["person"]
     return known
 
 
-async def _judged(gateway: Gateway, merchant: Merchant, customer: UUID, pin: str) -> ExchangeError | None:
+async def _judged(gateway: Gateway, merchant: Merchant, person: UUID, pin: str) -> ExchangeError | None:
     async with gateway.database.reading(merchant.id) as sql:
-        row = await one(sql, _TRY, merchant.id, customer)
+        row = await one(sql, _TRY, merchant.id, person)
         if row is None:
-            return await _waiting(sql, merchant, customer)
+            return await _waiting(sql, merchant, person)
     if not await gateway.hashing.matches(row["digest"], _peppered(gateway, merchant, pin)):
         return PinRefused("The card's PIN is another one.")
     async with gateway.database.reading(merchant.id) as sql:
-        await sql.execute(_RESET, (merchant.id, customer))
+        await sql.execute(_RESET, (merchant.id, person))
     return None
 
 
-async def _waiting(sql: Connection, merchant: Merchant, customer: UUID) -> ExchangeError:
+async def _waiting(sql: Connection, merchant: Merchant, person: UUID) -> ExchangeError:
     row = await one(
         sql,
         "select tries, ceil(extract(epoch from next_at - now()))::int as wait from exchange.pin"
         " where merchant_id = %s and customer_id = %s",
         merchant.id,
-        customer,
+        person,
     )
     if row is None or row["tries"] >= TRIES:
         return PinLocked("There were too many wrong tries.")
@@ -189,16 +190,16 @@ async def choose(gateway: Gateway, merchant: Merchant, customer: UUID, *, pin: s
     `PinTooEasy`."""
     digest = await hashed(gateway, merchant, pin)
     async with gateway.database.transaction(merchant.id) as sql:
-        await codes.require_card(sql, merchant, customer)
-        await codes.use_for_pin(gateway, sql, customer, code)
-        await sql.execute(_SET, (merchant.id, customer, digest))
+        person = await codes.require_card(sql, merchant, customer)
+        await codes.use_for_pin(gateway, sql, person, code)
+        await sql.execute(_SET, (merchant.id, person, digest))
 
 
 async def unlock(gateway: Gateway, merchant: Merchant, customer: UUID) -> None:
     """Five more tries. Raises `CustomerNotFound`, `NotCustodial`."""
     async with gateway.database.transaction(merchant.id) as sql:
-        await codes.require_card(sql, merchant, customer)
-        await sql.execute(_RESET, (merchant.id, customer))
+        person = await codes.require_card(sql, merchant, customer)
+        await sql.execute(_RESET, (merchant.id, person))
 
 
 def _peppered(gateway: Gateway, merchant: Merchant, pin: str) -> bytes:

@@ -55,7 +55,7 @@ def parse(text: str, *, digits: int, name: str, largest: int, zero: bool = False
     """`text` in units of 10^-digits. Raises `InvalidAmount` or `AmountTooLarge`, naming `name`."""
     match = _DECIMAL.fullmatch(text)
     if match is None:
-        raise InvalidAmount(f'{name} is "{text[:60]}", which is not a decimal number.', field=name)
+        raise InvalidAmount(f"{name} is not a decimal number.", field=name)
     sign, whole, fraction = match.groups(default="")
     if sign:
         raise InvalidAmount(f"{name} is negative.", field=name)

@@ -14,10 +14,11 @@ from exchange.sessions import Session
 
 
 async def shown(sql: Connection, session: Session, *, now: int) -> dict[str, Any]:
-    """Who it is, what each merchant calls it, and what tills have set aside."""
+    """Who it is, where it is a member, and what tills have set aside. Not under which number: whoever lets a card's
+    customer in by a code, the merchant itself perhaps, must not learn another merchant's."""
     memberships = await rows(
         sql,
-        "select b.reference, p.programme, p.slug, p.name from exchange.member b"
+        "select p.programme, p.slug, p.name from exchange.member b"
         " join exchange.programme p on p.id = b.merchant_id order by p.slug",
     )
     held = await rows(
@@ -33,13 +34,7 @@ async def shown(sql: Connection, session: Session, *, now: int) -> dict[str, Any
         "session": session.id,
         "fresh": session.fresh,
         "memberships": [
-            {
-                "programme": checksum(row["programme"]),
-                "slug": row["slug"],
-                "name": row["name"],
-                "member": row["reference"],
-            }
-            for row in memberships
+            {"programme": checksum(row["programme"]), "slug": row["slug"], "name": row["name"]} for row in memberships
         ],
         "held": [
             {

@@ -33,7 +33,7 @@ _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """As the merchant sent it. Exactly one of `customer` and `member` is set."""
+    """As the merchant sent it. Exactly one of `customer` (the merchant's own id of it) and `member` is set."""
 
     reference: str
     customer: UUID | None
@@ -178,7 +178,9 @@ def values(row: Mapping[str, Any]) -> list[Any]:
 
 
 def commit(row: Mapping[str, Any], merchant: Merchant) -> bytes:
-    """The salted commitment to the facts of the sale, `purchase` in the receipt."""
+    """The salted commitment to the facts of the sale, `purchase` in the receipt: kept, if the salt is gone."""
+    if row["salt"] is None:
+        return bytes(row["commitment"])
     return commitment(
         salt=row["salt"],
         merchant_reference=row["reference"],
@@ -216,7 +218,7 @@ def answer(row: Mapping[str, Any], merchant: Merchant, chain_id: int) -> dict[st
             "purchase": hexed(row.get("commitment") or commit(row, merchant)),
             "accepted_at": row["accepted_at"],
             "mint_by": row["mint_by"],
-            "salt": hexed(row["salt"]),
+            "salt": None if row["salt"] is None else hexed(row["salt"]),
             "signature": hexed(row["signature"]),
             "domain": {
                 "name": eip712.NAME,
@@ -241,4 +243,4 @@ def shown(at: int) -> str:
 def same(stored: Mapping[str, Any], facts: Facts) -> None:
     """Raises `ReferenceConflict` unless the stored purchase has these facts."""
     if stored["fingerprint"] != facts.fingerprint:
-        raise ReferenceConflict(f'The reference "{facts.reference}" belongs to a purchase with other facts.')
+        raise ReferenceConflict("The reference belongs to a purchase with other facts.")

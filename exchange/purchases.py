@@ -37,12 +37,12 @@ from (values (1)) as request
 left join exchange.idempotency k on k.scope = %s and k.key = %s
 left join lateral (select version, rate_millionths, return_window, offsets from exchange.earning_rule
                    where merchant_id = %s order by version desc limit 1) r on true
-left join lateral (select c.id, c.holder from exchange.member b join exchange.customer c on c.id = b.customer_id
+left join lateral (select b.id, c.holder from exchange.member b join exchange.customer c on c.id = b.customer_id
                    where b.merchant_id = %s and b.{column} = %s) c on true
 left join exchange.purchase p on p.merchant_id = %s and p.reference = %s
 """
 _BY_MEMBER: Final = _LOOKUP.format(column="reference")
-_BY_CUSTOMER: Final = _LOOKUP.format(column="customer_id")
+_BY_CUSTOMER: Final = _LOOKUP.format(column="id")
 
 _INSERT: Final = f"""
 with claimed as (insert into exchange.idempotency (scope, key, fingerprint, subject) values (%s, %s, %s, %s))
@@ -84,7 +84,7 @@ async def _attempt(
         raise RuntimeError(f"merchant {merchant.id} has no earning rule")
     if found["key_fingerprint"] is not None:
         if found["key_fingerprint"] != fingerprint:
-            raise idempotency.reused(key)
+            raise idempotency.reused()
         if found["id"] is not None:
             return found
     if found["known_customer"] is None:
@@ -130,7 +130,7 @@ async def _insert(
 def unknown(report: Report) -> CustomerNotFound:
     if report.member is None:
         return CustomerNotFound(f"The merchant has no customer {report.customer}.")
-    return CustomerNotFound(f'The merchant has no member "{report.member}".')
+    return CustomerNotFound("The merchant has no member of this number.")
 
 
 # --- how far a purchase has come

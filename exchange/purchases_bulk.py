@@ -17,7 +17,7 @@ import psycopg
 
 from exchange import idempotency, purchase, shortfalls
 from exchange.database import Connection, one, rows
-from exchange.errors import ExchangeError, RequestInFlight
+from exchange.errors import ExchangeError, PurchaseErased, RequestInFlight
 from exchange.gateway import Gateway
 from exchange.merchant import Merchant
 from exchange.points import EarningRule
@@ -32,8 +32,8 @@ insert into exchange.purchase ({", ".join(purchase.COLUMNS)})
 select * from unnest({", ".join(f"%b::{kind}[]" for kind in purchase.TYPES)})
 """  # noqa: S608
 _MEMBERS: Final = """
-select b.reference, c.id, c.holder from exchange.member b join exchange.customer c on c.id = b.customer_id
-where b.merchant_id = %s and (b.reference = any(%s) or b.customer_id = any(%s))
+select b.reference, b.id, c.holder from exchange.member b join exchange.customer c on c.id = b.customer_id
+where b.merchant_id = %s and (b.reference = any(%s) or b.id = any(%s))
 """
 
 Item = Report | ExchangeError
@@ -157,9 +157,12 @@ async def store(sql: Connection, fresh: list[dict[str, Any]]) -> None:
 
 def _repeated(items: Sequence[Item], known: Known, refused: dict[str, dict[str, Any]]) -> list[Any]:
     return [
-        refused[str(i)] if str(i) in refused else known.purchases[item.reference]  # type: ignore[union-attr]
+        refused[str(i)] if str(i) in refused else known.purchases.get(item.reference, _ERASED)  # type: ignore[union-attr]
         for i, item in enumerate(items)
     ]
+
+
+_ERASED: Final = PurchaseErased("The purchase was accepted, and erased with its customer since.")
 
 
 def _is_refusal(result: Any) -> bool:

@@ -229,7 +229,7 @@ def _minor(merchant: Merchant, amount: str) -> int:
 def _same(stored: Mapping[str, Any], wish: Wish, merchant: Merchant) -> None:
     amount = stored["amount_minor"] if wish.amount is None else _minor(merchant, wish.amount)
     if (stored["purchase_id"], stored["amount_minor"]) != (wish.purchase, amount):
-        raise ReferenceConflict(f'The reference "{wish.reference}" belongs to a refund with other facts.')
+        raise ReferenceConflict("The reference belongs to a refund with other facts.")
 
 
 async def _stored(sql: Connection, merchant: Merchant, id: UUID | None) -> dict[str, Any]:

@@ -19,6 +19,8 @@ Scope = Literal[
     "holds:write",  # authorise, capture and release: a till takes points
     "customers:read",
     "customers:write",  # enrol
+    "customers:profile",  # names, addresses, consents; export
+    "customers:erase",
     "customers:act",  # send, redeem, swap and give for card customers
     "customers:unlock",  # one-time codes for card customers, and unlocking their PINs
     "programme:read",
@@ -39,14 +41,15 @@ SCOPES: Final[dict[Role, frozenset[Scope]]] = {
     "merchant": frozenset(
         (
             "purchases:read", "purchases:write", "refunds:write", "holds:write", "customers:read", "customers:write",
-            "customers:act", "customers:unlock", "programme:read", "programme:write", "keys:read", "keys:write",
-            "openings:write", "margin:withdraw", "points:recover", "webhooks:read", "webhooks:write",
+            "customers:act", "customers:unlock", "customers:profile", "customers:erase", "programme:read",
+            "programme:write", "keys:read", "keys:write", "openings:write", "margin:withdraw", "points:recover",
+            "webhooks:read", "webhooks:write",
         )
     ),
     "operator": frozenset(
         (
-            "merchants:write", "margin:write", "charities:write", "customers:read", "programme:read",
-            "programme:write", "keys:read", "keys:write",
+            "merchants:write", "margin:write", "charities:write", "customers:read", "customers:erase",
+            "programme:read", "programme:write", "keys:read", "keys:write",
         )
     ),
     "auditor": frozenset(("programme:read", "keys:read")),

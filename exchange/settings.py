@@ -38,6 +38,7 @@ class Settings(BaseSettings):
     deployment: Path  # the JSON file that deployment wrote: chain id and addresses
 
     master_key: SecretStr = SecretStr(DEVELOPMENT_MASTER_KEY)  # 32 bytes in hex; seals the keys at rest
+    old_master_key: SecretStr | None = None  # while `points rotate-keys` seals anew what this one sealed
     pepper: SecretStr = SecretStr(DEVELOPMENT_PEPPER)  # of the API keys' digests
     operator_api_key: SecretStr = SecretStr(DEVELOPMENT_OPERATOR_API_KEY)  # the first operator's, to create the others
 
@@ -65,9 +66,11 @@ class Settings(BaseSettings):
     intent_life: int = 86_400  # of an intent signed with a custodial key, and suggested to wallets
     crash_at: str | None = None  # a point of `contracts/crash.py` at which the process kills itself, in tests
 
-    @field_validator("master_key")
+    @field_validator("master_key", "old_master_key")
     @classmethod
-    def _master_key_is_32_bytes(cls, value: SecretStr) -> SecretStr:
+    def _master_key_is_32_bytes(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is None:
+            return None
         try:
             fits = len(bytes.fromhex(value.get_secret_value())) == 32
         except ValueError:
@@ -108,8 +111,9 @@ class Settings(BaseSettings):
 
     @property
     def master(self) -> bytes:
-        """The key that seals the other keys."""
-        return bytes.fromhex(self.master_key.get_secret_value())
+        """The key that seals the other keys, and behind it the old one while there is one (`exchange/vault.py`)."""
+        old = "" if self.old_master_key is None else self.old_master_key.get_secret_value()
+        return bytes.fromhex(self.master_key.get_secret_value() + old)
 
 
 def refuse_unsafe_origin(settings: Settings) -> None:

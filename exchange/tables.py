@@ -125,9 +125,91 @@ member = Table(
     metadata,
     Column("merchant_id", Uuid, ForeignKey("exchange.merchant.id"), primary_key=True),
     Column("reference", Text, primary_key=True),  # the merchant's own number for this customer (a card, an account)
-    Column("customer_id", Uuid, ForeignKey("exchange.customer.id"), nullable=False, index=True),
+    # Null once the member was erased: then the row is a tombstone, for its purchases to point at.
+    Column("customer_id", Uuid, ForeignKey("exchange.customer.id"), index=True),
     _now("created_at"),
+    # What this merchant calls the customer, random and its alone: two merchants cannot tell that theirs are one.
+    Column("id", Uuid, nullable=False),
     UniqueConstraint("merchant_id", "customer_id"),
+    UniqueConstraint("merchant_id", "id", name="member_id"),
+)
+
+
+def _member(name: str = "customer_id") -> ForeignKeyConstraint:
+    """A member by the merchant's own id, which erasure changes."""
+    return ForeignKeyConstraint(
+        ["merchant_id", name], ["exchange.member.merchant_id", "exchange.member.id"], onupdate="CASCADE"
+    )
+
+
+data_key = Table(
+    "data_key",
+    metadata,
+    # The key of one member's personal data; without it they are noise.
+    Column("merchant_id", Uuid, primary_key=True),
+    Column("customer_id", Uuid, primary_key=True),
+    Column("key", LargeBinary, nullable=False),  # sealed
+    _now("created_at"),
+    ForeignKeyConstraint(["merchant_id", "customer_id"], ["exchange.member.merchant_id", "exchange.member.id"]),
+)
+
+personal = Table(
+    "personal",
+    metadata,
+    # A value of a profile, or a mark of consent (version by version), sealed with the member's data key.
+    Column("merchant_id", Uuid, primary_key=True),
+    Column("customer_id", Uuid, primary_key=True),
+    Column("field", Text, primary_key=True),
+    Column("version", Integer, primary_key=True),
+    Column("sealed", LargeBinary, nullable=False),
+    _now("created_at"),
+    ForeignKeyConstraint(
+        ["merchant_id", "customer_id"], ["exchange.data_key.merchant_id", "exchange.data_key.customer_id"]
+    ),
+)
+
+index_key = Table(
+    "index_key",
+    metadata,
+    # Of a merchant's blind index: the same e-mail has another digest at every merchant.
+    Column("merchant_id", Uuid, ForeignKey("exchange.merchant.id"), primary_key=True),
+    Column("key", LargeBinary, nullable=False),  # sealed
+)
+
+blind_index = Table(
+    "blind_index",
+    metadata,
+    Column("merchant_id", Uuid, primary_key=True),
+    Column("kind", Text, CheckConstraint("kind in ('email', 'phone')", name="blind_index_kind"), primary_key=True),
+    Column("digest", LargeBinary, primary_key=True),  # HMAC-SHA-256
+    Column("customer_id", Uuid, primary_key=True),
+    ForeignKeyConstraint(
+        ["merchant_id", "customer_id"], ["exchange.data_key.merchant_id", "exchange.data_key.customer_id"]
+    ),
+    Index("blind_index_customer", "merchant_id", "customer_id"),
+)
+
+link_code = Table(
+    "link_code",
+    metadata,
+    # By which another merchant enrols the same customer; of a merchant, or, without one, of the customer itself.
+    Column("digest", LargeBinary, primary_key=True),  # HMAC-SHA-256 of the code under the pepper
+    Column("merchant_id", Uuid, ForeignKey("exchange.merchant.id")),
+    Column("customer_id", Uuid, ForeignKey("exchange.customer.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("expires_at", DateTime(timezone=True), nullable=False),
+    Column("taken_by", Uuid),  # the merchant that showed it first
+    Index("link_code_expiry", "expires_at"),
+)
+
+erasure = Table(
+    "erasure",
+    metadata,
+    # Who was erased, by an id that leads nowhere any more: a member's, or, without a merchant, a customer's.
+    Column("id", Uuid, primary_key=True),
+    Column("merchant_id", Uuid, ForeignKey("exchange.merchant.id")),
+    Column("purchases", Integer, nullable=False),
+    Column("forfeited", Boolean, nullable=False),
+    _now("erased_at"),
 )
 
 idempotency = Table(
@@ -162,7 +244,7 @@ purchase = Table(
     Column("id", Uuid, primary_key=True),
     Column("reference", Text, nullable=False),
     Column("fingerprint", LargeBinary, nullable=False),
-    Column("customer_id", Uuid, ForeignKey("exchange.customer.id"), nullable=False),
+    Column("customer_id", Uuid, nullable=False),  # the member's id
     _address("holder", nullable=False),
     # A sale earns by a rule; an opening balance was promised before the merchant came here, whatever it was earned by.
     Column("kind", Text, server_default="sale", nullable=False),
@@ -171,13 +253,14 @@ purchase = Table(
     Column("purchased_at", DateTime(timezone=True), nullable=False),
     Column("points", BigInteger, CheckConstraint("points >= 0"), nullable=False),  # as promised by the receipt
     Column("rule_version", Integer),
-    Column("salt", LargeBinary, nullable=False),
+    Column("salt", LargeBinary),  # null once the customer was erased: the commitment stays
     Column("accepted_at", BigInteger, nullable=False),  # Unix seconds, as signed
     Column("mint_by", BigInteger, nullable=False),
     Column("signature", LargeBinary, nullable=False),  # the issuer's, over the receipt
     # Its place on the chain once batched; entry number `batch_index` of batch `batch_number`.
     Column("batch_number", BigInteger),
     Column("batch_index", Integer),
+    Column("commitment", LargeBinary),  # that salt and facts made, while they were there
     # What it earned beyond `points`: kept back for an older shortfall.
     Column("withheld", BigInteger, server_default="0", nullable=False),
     # Of `points`, what refunds took away before there was a batch: the rest is minted. Unchanged from then on.
@@ -186,6 +269,12 @@ purchase = Table(
     UniqueConstraint("merchant_id", "reference", name="purchase_reference"),
     CheckConstraint("withheld >= 0", name="purchase_withheld"),
     CheckConstraint("cancelled between 0 and points", name="purchase_cancelled"),
+    _member(),
+    CheckConstraint(
+        "(salt is null and octet_length(commitment) = 32 and commitment is not null)"
+        " or (salt is not null and commitment is null)",
+        name="purchase_salt",
+    ),
     ForeignKeyConstraint(
         ["merchant_id", "rule_version"], ["exchange.earning_rule.merchant_id", "exchange.earning_rule.version"]
     ),
@@ -328,7 +417,7 @@ hold = Table(
     # Points that a till has set aside: nobody can spend them until it captures or releases them, or time runs out.
     Column("merchant_id", Uuid, ForeignKey("exchange.merchant.id"), primary_key=True),
     Column("id", Uuid, primary_key=True),
-    Column("customer_id", Uuid, ForeignKey("exchange.customer.id"), nullable=False),
+    Column("customer_id", Uuid, nullable=False),  # the member's id
     _address("programme", nullable=False),
     _address("holder", nullable=False),
     Column("amount", Amount, CheckConstraint("amount > 0"), nullable=False),
@@ -337,6 +426,7 @@ hold = Table(
     Column("state", Text, server_default="open", nullable=False),
     Column("intent_id", Uuid, ForeignKey("exchange.intent.id")),  # the redemption that captured it
     _now("created_at"),
+    _member(),
     CheckConstraint(
         "(state in ('open', 'released') and intent_id is null) or (state = 'captured' and intent_id is not null)",
         name="hold_state",

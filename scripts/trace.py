@@ -1,6 +1,7 @@
 """`points trace`: the way of one purchase, refund or intent, from the request to the block, from what is stored.
 
-The id is the one that the gateway answered with and that its log line carries.
+The id is the one that the gateway answered with and that its log line carries. No reference is shown: a merchant may
+have made it of a person.
 """
 
 from __future__ import annotations
@@ -19,17 +20,17 @@ from exchange.points import render_points
 from scripts.errors import CommandFailed
 
 _STARTS = """
-select 'purchase' as what, p.id, p.reference, to_timestamp(p.accepted_at) as at, b.call_id, p.batch_number as batch,
+select 'purchase' as what, p.id, to_timestamp(p.accepted_at) as at, b.call_id, p.batch_number as batch,
        p.batch_index as place, p.points - p.cancelled as points, p.cancelled, p.available_at
 from exchange.purchase p
 left join exchange.batch b on b.merchant_id = p.merchant_id and b.number = p.batch_number
 where p.id = %(id)s
 union all
-select 'refund', r.id, r.reference, r.created_at, r.call_id, p.batch_number, p.batch_index, r.points, r.cancelled, 0
+select 'refund', r.id, r.created_at, r.call_id, p.batch_number, p.batch_index, r.points, r.cancelled, 0
 from exchange.refund r join exchange.purchase p on p.merchant_id = r.merchant_id and p.id = r.purchase_id
 where r.id = %(id)s
 union all
-select i.kind, i.id, '0x' || encode(i.digest, 'hex'), i.created_at, i.call_id, null, null, null, 0, 0
+select i.kind, i.id, i.created_at, i.call_id, null, null, null, 0, 0
 from exchange.intent i where i.id = %(id)s
 """
 
@@ -73,7 +74,7 @@ async def show(settings: Mapping[str, str], id: UUID, console: Console) -> None:
 
 def stations(start: Mapping[str, Any], call: Mapping[str, Any] | None) -> list[tuple[str, str]]:
     """What happened, in order."""
-    way = [("accepted", f"{start['at']:%Y-%m-%d %H:%M:%S} {start['what']} {start['id']} ({start['reference']})")]
+    way = [("accepted", f"{start['at']:%Y-%m-%d %H:%M:%S} {start['what']} {start['id']}")]
     if start["batch"] is not None:
         way.append(("batch", f"{start['batch']}, entry {start['place']}"))
     if start["cancelled"]:

@@ -238,6 +238,7 @@ def merchant_with(scope: Scope) -> Any:
 
 
 async def _needed_key(
+    gateway: InGateway,
     key: Annotated[
         str | None,
         Header(
@@ -247,13 +248,14 @@ async def _needed_key(
 ) -> str:
     if key is None:
         raise IdempotencyKeyMissing("The request has no header Idempotency-Key.")
-    return idempotency.checked(key)
+    return idempotency.checked(key, secret=gateway.pepper)
 
 
 async def _optional_key(
+    gateway: InGateway,
     key: Annotated[str | None, Header(alias="Idempotency-Key", description="To repeat a request safely.")] = None,
 ) -> str | None:
-    return None if key is None else idempotency.checked(key)
+    return None if key is None else idempotency.checked(key, secret=gateway.pepper)
 
 
 NeededKey = Annotated[str, Depends(_needed_key)]
@@ -267,14 +269,14 @@ def _without_pins(body: Any) -> Any:
     return [_without_pins(each) for each in body] if isinstance(body, list) else body
 
 
-async def _fingerprint(request: Request) -> bytes:
+async def _fingerprint(request: Request, gateway: InGateway) -> bytes:
     """Of the request as it came, whatever it was made into, but for PINs."""
     raw = await request.body()
     try:
         body: Any = pydantic_core.from_json(raw, allow_inf_nan=False) if raw else None
     except ValueError as error:
         raise InvalidRequest(f"The body is not JSON: {error}.") from error
-    return idempotency.fingerprint(request.method, request.url.path, _without_pins(body))
+    return idempotency.fingerprint(request.method, request.url.path, _without_pins(body), secret=gateway.pepper)
 
 
 Fingerprint = Annotated[bytes, Depends(_fingerprint)]

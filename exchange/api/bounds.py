@@ -1,5 +1,5 @@
-"""What of a request is not even read: a body beyond a bound, before it fills the memory, and an address with a NUL, which
-no text in PostgreSQL can hold. Pure ASGI."""
+"""What of a request is not even read: a body beyond a bound, before it fills the memory, and an address with a NUL,
+which no text in PostgreSQL can hold. Pure ASGI."""
 
 from __future__ import annotations
 

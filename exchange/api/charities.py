@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Path
 from pydantic import AwareDatetime, BaseModel, Field
 
 from exchange import charities, errors, idempotency, points
@@ -180,6 +180,6 @@ async def every_campaign(gateway: InGateway) -> dict[str, Any]:
     responses=documented(errors.CampaignNotFound, errors.MirrorUnavailable),
     summary="A campaign and what it raised",
 )
-async def one_campaign(gateway: InGateway, number: int) -> dict[str, Any]:
+async def one_campaign(gateway: InGateway, number: Annotated[int, Path(ge=0, lt=2**63)]) -> dict[str, Any]:
     async with gateway.database.reading("public") as sql:
         return await charities.campaign(sql, number)

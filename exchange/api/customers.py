@@ -10,9 +10,9 @@ from fastapi import APIRouter, Header, Query
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from exchange import customers, errors, expiry, feed, history, pins, shortfalls
+from exchange import customers, errors, expiry, feed, history, links, pins, shortfalls
 from exchange.api.access import InGateway, merchant_with, public, requires
-from exchange.api.forms import Address, AsOf, Form, Pin, Reference
+from exchange.api.forms import Address, AsOf, Form, LinkCode, Pin, Reference
 from exchange.api.problems import Problem, documented
 from exchange.auth import Caller
 from exchange.customers import Enrolment
@@ -29,20 +29,21 @@ Seeing = Annotated[Caller, requires(merchant="customers:read", operator="custome
 
 
 class CustomerIn(Form):
-    """Exactly one of `wallet` (its own address), `custodial` (we keep a key) and `customer` (one that exists)."""
+    """Exactly one of `wallet` (its own address), `custodial` (we keep a key) and `link` (another's customer, by a
+    code that was made for it)."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"member": "card-900417", "custodial": True}]})
 
     member: Reference
     wallet: Address | None = None
     custodial: Literal[True] | None = None
-    customer: UUID | None = None
+    link: LinkCode | None = None
     pin: Pin | None = Field(default=None, description="For a new custodial customer, who chooses it at the till.")
 
     @model_validator(mode="after")
     def _one_way(self) -> CustomerIn:
-        if sum(each is not None for each in (self.wallet, self.custodial, self.customer)) != 1:
-            raise ValueError("exactly one of wallet, custodial and customer is needed")
+        if sum(each is not None for each in (self.wallet, self.custodial, self.link)) != 1:
+            raise ValueError("exactly one of wallet, custodial and link is needed")
         if self.pin is not None and self.custodial is None:
             raise ValueError("a PIN is for a custodial customer")
         return self
@@ -51,7 +52,8 @@ class CustomerIn(Form):
         """Raises `InvalidAddress`, `PinTooEasy`."""
         wallet = None if self.wallet is None else address(self.wallet, name="wallet")
         pin = None if self.pin is None else await pins.hashed(gateway, merchant, self.pin)
-        return Enrolment(self.member, wallet, self.customer, pin)
+        link = None if self.link is None else links.digest(gateway, self.link)
+        return Enrolment(self.member, wallet, link, pin)
 
 
 class CustomersIn(Form):
@@ -59,6 +61,8 @@ class CustomersIn(Form):
 
 
 class CustomerOut(BaseModel):
+    """`id` is your own id of the customer, `customer` everywhere else: no other merchant has it."""
+
     id: UUID
     member: str | None
     holder: str = Field(description="The address that holds the points.")
@@ -151,13 +155,14 @@ LastEvent = Annotated[
     status_code=201,
     response_model=CustomerOut,
     responses=documented(
-        *_AUTH, errors.CustomerNotFound, errors.MemberConflict, errors.InvalidAddress, errors.PinTooEasy
+        *_AUTH, errors.LinkCodeRefused, errors.MemberConflict, errors.InvalidAddress, errors.PinTooEasy
     ),
     summary="Enrol a customer",
 )
 async def enrol(gateway: InGateway, merchant: Enrolling, body: CustomerIn) -> dict[str, Any]:
     """Idempotent on your member number: enrolling the same member in the same way again gives the same answer, and
-    changes no PIN. A wallet that another merchant enrolled before is the same customer."""
+    changes no PIN. A wallet that another merchant enrolled before is the same customer, as is one whose link code you
+    show; a card customer has otherwise an address of its own in your programme."""
     enrolment = await body.enrolment(gateway, merchant)
     async with gateway.database.transaction(merchant.id) as sql:
         [result] = await customers.enrol(gateway, sql, merchant, [enrolment])

@@ -38,6 +38,11 @@ ProgrammeName = Annotated[
     StringConstraints(strict=True, min_length=1, max_length=64, pattern=_PRINTABLE),
     Field(description="A programme's slug or address.", examples=["corner-grocer"]),
 ]
+LinkCode = Annotated[
+    str,
+    StringConstraints(strict=True, min_length=12, max_length=20, pattern=r"^[0-9A-Za-z-]+$"),
+    Field(description="From POST /v1/customers/link-codes.", examples=["7KQ2-M4TX-91BC"]),
+]
 Seconds = Annotated[int, Field(strict=True, ge=0, lt=2**40, description="Unix seconds.")]
 Nonce = Annotated[int, Field(strict=True, ge=0, lt=2**40)]
 

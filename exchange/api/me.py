@@ -31,7 +31,6 @@ class Membership(BaseModel):
     programme: str
     slug: str
     name: str
-    member: str = Field(description="Your number there.")
 
 
 class Held(BaseModel):
@@ -227,4 +226,8 @@ async def attach(gateway: InGateway, session: Freshly, body: AttachIn) -> None:
 async def detach(gateway: InGateway, session: Freshly, id: CredentialId) -> None:
     """It opens no session any more. The points of the passkey that holds them it can spend still: send them away
     first if it was lost."""
-    await entering.detach(gateway, session, base64url_to_bytes(id))
+    try:
+        named = base64url_to_bytes(id)
+    except ValueError as error:
+        raise errors.CredentialNotFound("The customer has no such passkey.") from error
+    await entering.detach(gateway, session, named)

@@ -59,7 +59,7 @@ def documented(*errors: type[ExchangeError]) -> dict[int | str, dict[str, Any]]:
     """`responses` of a route: by status, one example for each problem. Every route can be called in a wrong form, with
     too large a body and too often, and can lose its database."""
     responses: dict[int | str, dict[str, Any]] = {}
-    always = (InvalidRequest, RequestTooLarge, TooManyRequests, DatabaseUnavailable)
+    always: tuple[type[ExchangeError], ...] = (InvalidRequest, RequestTooLarge, TooManyRequests, DatabaseUnavailable)
     for error in dict.fromkeys((*errors, *always)):
         entry = responses.setdefault(error.status, {"description": "", "content": {MEDIA_TYPE: {"examples": {}}}})
         entry["model"] = Problem

@@ -50,7 +50,7 @@ def _rfc3339(value: object) -> object:
 
 
 class PurchaseIn(Form):
-    """A sale. Exactly one of `customer` (our id) and `member` (your number) says who bought."""
+    """A sale. Exactly one of `customer` (its id) and `member` (your number) says who bought."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [_EXAMPLE]})
 
@@ -84,7 +84,8 @@ class Domain(BaseModel):
 class Receipt(BaseModel):
     """The programme's signed promise (EIP-712 `Receipt`): points that will be minted by `mint_by`.
 
-    `purchase` commits to the facts of the sale with `salt` (`contracts/receipts.py`); `signature` is `0x00 ‖ r ‖ vs`.
+    `purchase` commits to the facts of the sale with `salt` (`contracts/receipts.py`), which is gone once the customer
+    was erased; `signature` is `0x00 ‖ r ‖ vs`.
     """
 
     chain_id: int
@@ -95,7 +96,7 @@ class Receipt(BaseModel):
     purchase: str
     accepted_at: int
     mint_by: int
-    salt: str
+    salt: str | None
     signature: str
     domain: Domain
 
@@ -197,7 +198,7 @@ def _items(raw: list[Any]) -> list[purchases_bulk.Item]:
 @router.post(
     "/bulk",
     response_model=BulkOut,
-    responses=documented(*_REFUSALS),
+    responses=documented(*_REFUSALS, errors.PurchaseErased),
     summary="Report up to 1,000 purchases",
     openapi_extra={
         "requestBody": {
@@ -229,7 +230,7 @@ async def report_many(
     """Every purchase is judged alone: one that is refused, with its own problem, harms no other. What was refused is
     answered the same under the same key; send it under a new key to have it judged again."""
     sent = await request.body()
-    body = pydantic_core.from_json(sent, allow_inf_nan=False) if sent else None
+    body: Any = pydantic_core.from_json(sent, allow_inf_nan=False) if sent else None
     raw = body.get("purchases") if isinstance(body, dict) else None
     if not isinstance(raw, list) or not 1 <= len(raw) <= purchases_bulk.LARGEST or len(body) != 1:
         raise errors.InvalidRequest(

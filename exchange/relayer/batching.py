@@ -48,7 +48,8 @@ class Purchase(NamedTuple):
     store: str
     purchased_at: int
     points: int  # base units that are minted
-    salt: bytes
+    salt: bytes | None
+    commitment: bytes | None  # what an erased purchase keeps instead of its salt
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +95,11 @@ def leaf_of(programme: bytes, currency: str, number: int, index: int, purchase: 
 
 
 def commitment_of(purchase: Purchase, currency: str) -> bytes:
+    """Raises `ValueError` for a row that has neither salt nor commitment, which no row is."""
+    if purchase.commitment is not None:
+        return purchase.commitment
+    if purchase.salt is None:
+        raise ValueError("a purchase has neither salt nor commitment")
     return receipts.commitment(
         salt=purchase.salt,
         merchant_reference=purchase.reference,
@@ -172,7 +178,7 @@ from exchange.merchant where id = %s for no key update skip locked
 
 FACTS = """
 p.reference, p.holder, p.amount_minor, coalesce(p.store, ''), floor(extract(epoch from p.purchased_at))::bigint,
-p.points - p.cancelled, p.salt
+p.points - p.cancelled, p.salt, p.commitment
 """
 """What a `Purchase` is read by."""
 

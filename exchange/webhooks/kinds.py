@@ -68,7 +68,7 @@ where x.block > %(low)s and x.block <= %(high)s
 
 _CUSTOMER: Final = """
 left join lateral (
-    select c.id from exchange.customer c join exchange.member b on b.customer_id = c.id
+    select b.id from exchange.customer c join exchange.member b on b.customer_id = c.id
     where c.holder = x.holder and b.merchant_id = m.id
 ) c on true
 left join exchange.intent i on i.digest = x.intent

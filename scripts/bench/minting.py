@@ -39,6 +39,11 @@ insert into exchange.customer (id, holder, custody)
 select gen_random_uuid(), substr(sha256(n::text::bytea), 1, 20), 'wallet' from generate_series(1, %s) n
 """
 
+_MEMBERS: Final = """
+insert into exchange.member (merchant_id, reference, id, customer_id)
+select m.id, 'bench/' || c.id, c.id, c.id from exchange.merchant m cross join exchange.customer c
+"""
+
 # Some customers buy far more often than others: the n-th of ten thousand by the third power of a uniform number.
 _PURCHASES: Final = """
 with bought as materialized (
@@ -144,6 +149,7 @@ async def _round(count: int) -> Round:
         await chain.dump(rpc, state)
         async with await psycopg.AsyncConnection.connect(own.database_url, autocommit=True) as sql:
             await sql.execute(_CUSTOMERS, (CUSTOMERS,))
+            await sql.execute(_MEMBERS)
             watch = await _burst(own, rpc, sql, count)
             drained = time.monotonic() - watch.begun
             used = own.processor_seconds()

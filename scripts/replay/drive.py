@@ -148,7 +148,10 @@ async def _enrol_households(drive: Drive, households: set[int]) -> None:
             customers[household] = result["customer"]["id"]
     for partner in others:
         for chunk in _chunks(ordered, BULK):
-            await _enrol(drive, partner, [{"member": f"hh-{each}", "customer": customers[each]} for each in chunk])
+            wanted = {"customers": [customers[each] for each in chunk]}
+            codes = (await drive.gateway.post("/v1/customers/link-codes", wanted, key=first.key, once=None))["codes"]
+            linked = [{"member": f"hh-{each}", "link": made["code"]} for each, made in zip(chunk, codes, strict=True)]
+            await _enrol(drive, partner, linked)
 
 
 async def _enrol(drive: Drive, partner: Partner, items: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -37,7 +37,7 @@ async def test_a_customer_signs_in_by_passkey_and_sends_points(
         await rig.settle()
         chain.programme(programme.address)
         with (
-            serving(settings, port=port, POINTS_ORIGIN=page, POINTS_RPC_URL=node.url),
+            serving(settings, POINTS_PORT=str(port), POINTS_ORIGIN=page, POINTS_RPC_URL=node.url),
             site.device("localhost", page=f"{page}/healthz") as device,
         ):
 

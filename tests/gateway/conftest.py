@@ -202,6 +202,13 @@ class Client:
         assert answer.status_code == 201, answer.text
         return dict(answer.json())
 
+    async def link(self, shop: Shop, customer: dict[str, Any]) -> str:
+        """A code by which another shop enrols this shop's customer."""
+        body = {"customers": [customer["id"]]}
+        answer = await self.http.post("/v1/customers/link-codes", json=body, headers=shop.auth)
+        assert answer.status_code == 200, answer.text
+        return str(answer.json()["codes"][0]["code"])
+
 
 def sale(**more: Any) -> dict[str, Any]:
     body = {

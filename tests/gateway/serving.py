@@ -81,9 +81,9 @@ class Gateways:
 
 
 @contextmanager
-def serving(settings: Settings, *, port: int | None = None, **more: str) -> Iterator[str]:
-    """The URL of a running gateway, at any port if it is not said."""
-    port = free_port() if port is None else port
+def serving(settings: Settings, **more: str) -> Iterator[str]:
+    """The URL of a running gateway, at any port if `POINTS_PORT` does not say it."""
+    port = int(more.pop("POINTS_PORT", 0)) or free_port()
     variables = environment(settings, POINTS_PORT=str(port), **more)
     process = subprocess.Popen([sys.executable, "-m", "exchange"], env=variables, cwd=ROOT)
     try:

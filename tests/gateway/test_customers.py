@@ -35,10 +35,20 @@ async def test_parallel_enrolments_of_one_member_make_one_customer(client: Clien
 async def test_one_wallet_is_one_customer_of_every_merchant(client: Client) -> None:
     one, other = await client.shop("one"), await client.shop("other")
     made = [await client.customer(shop, f"m-{shop.slug}", wallet=WALLET) for shop in (one, other)]
-    assert made[0]["id"] == made[1]["id"]
+    assert made[0]["holder"] == made[1]["holder"]
+    assert client.counts()["customer"] == 1
     assert made[0]["custody"] == "wallet"
     again = await client.http.post("/v1/customers", json={"member": "2nd", "wallet": WALLET}, headers=one.auth)
     assert again.json()["type"].endswith("member-conflict")
+
+
+@pytest.mark.asyncio
+async def test_who_signed_up_with_a_passkey_is_enrolled_by_its_address(client: Client) -> None:
+    one, other = await client.shop("one"), await client.shop("other")
+    await client.customer(one, wallet=WALLET)
+    client.chain.run("update exchange.customer set custody = 'passkey'")
+    assert (await client.customer(other, wallet=WALLET))["custody"] == "passkey"
+    assert client.counts()["customer"] == 1
 
 
 @pytest.mark.asyncio
@@ -69,16 +79,16 @@ async def test_bulk_enrolment_judges_every_item_alone(client: Client) -> None:
     known = await client.customer(other, "known")
     items: list[dict[str, Any]] = [
         {"member": "a", "custodial": True}, {"member": "b", "wallet": WALLET}, {"member": "c", "wallet": WALLET},
-        {"member": "d", "customer": known["id"]}, {"member": "e", "customer": str(uuid4())},
+        {"member": "d", "link": await client.link(other, known)}, {"member": "e", "link": "0000-0000-0000"},
         {"member": "a", "custodial": True}, {"member": "f", "wallet": "0x12"},
     ]  # fmt: skip
     body = {"customers": items}
     answer = await client.http.post("/v1/customers/bulk", json=body, headers=one.auth)
     results = answer.json()["results"]
     slugs = [(each["problem"] or {}).get("type", "").rpartition(":")[2] for each in results]
-    assert slugs == ["", "", "member-conflict", "", "customer-not-found", "", "invalid-address"]
+    assert slugs == ["", "", "member-conflict", "", "link-code-refused", "", "invalid-address"]
     assert results[0] == results[5]
-    assert results[3]["customer"]["id"] == known["id"]
+    assert results[3]["customer"]["holder"] == known["holder"]
     assert (await client.http.post("/v1/customers/bulk", json=body, headers=one.auth)).json() == answer.json()
     assert client.counts()["customer"] == 3
 

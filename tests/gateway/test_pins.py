@@ -51,7 +51,11 @@ class Till:
     @property
     def tries(self) -> int:
         return int(
-            self.client.chain.run("select tries from exchange.pin where customer_id = %s", self.customer)[0]["tries"]
+            self.client.chain.run(
+                "select tries from exchange.pin where customer_id ="
+                " (select customer_id from exchange.member where id = %s)",
+                self.customer,
+            )[0]["tries"]
         )
 
 
@@ -282,6 +286,12 @@ async def test_a_card_customer_attaches_a_passkey_by_a_code_and_sees_its_points(
     assert [each["points"] for each in (await again.get("/v1/me/balances")).json()["balances"]] == ["10000.00"]
     shown = (await again.get("/v1/me/credentials")).json()["credentials"]
     assert [each["holds"] for each in shown] == [False], "the card's points are the gateway's key's to spend"
+    rival = await client.shop("rival")
+    body = {"member": "secret-number", "customer": till.customer}
+    assert (await client.http.post("/v1/customers", json=body, headers=rival.auth)).status_code == 201
+    me = await again.get("/v1/me")
+    assert [each["slug"] for each in me.json()["memberships"]] == ["grocer", "rival"]
+    assert "secret-number" not in me.text, "whose code it was might look"
 
 
 @pytest.mark.parametrize(

@@ -314,7 +314,8 @@ async def test_bad_merchants_customers_and_charities(client: Client) -> None:
             refused(await http.post("/v1/customers", json=body, headers=shop.auth), status, slug)
 
         await customer(409, "member-conflict", member="card-1", wallet="0x" + "ab" * 20)
-        await customer(404, "customer-not-found", member="new", customer=str(uuid4()))
+        await customer(409, "link-code-refused", member="new", link="0000-0000-0000")
+        await customer(422, "invalid-request", member="new", customer=str(uuid4()))
         await customer(422, "invalid-request", member="new")
         await customer(422, "invalid-address", member="new", wallet="0xabc")
         refused(

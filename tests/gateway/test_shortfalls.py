@@ -252,9 +252,9 @@ async def test_a_shortfall_is_told_by_webhook_once_it_is_entered(client: Client)
 async def test_another_customers_shortfall_and_another_merchants_are_nobodys_else(client: Client) -> None:
     shop = await owing(client, "10.00")
     other = await client.shop("other", offset_shortfalls=True)
-    [row] = client.chain.run("select customer_id::text as id from exchange.member")
+    code = await client.link(shop, await client.customer(shop))
     await client.customer(shop, "card-2")
-    await client.customer(other, "card-1", customer=row["id"])
+    await client.customer(other, "card-1", link=code)
     assert (await buy(client, shop, member="card-2"))["offset"] == "0.00"
     assert (await buy(client, other, member="card-1"))["offset"] == "0.00"
     assert (await buy(client, shop, reference=uuid4().hex))["offset"] == "10.00"

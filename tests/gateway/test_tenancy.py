@@ -104,6 +104,11 @@ CASES: dict[str, list[Case]] = {
     "PUT /v1/merchants/{id}/pin-rule": [_path(pin_from="5.00")],
     "GET /v1/customers/{id}/balances": [_path(thing="customer")],
     "GET /v1/customers/{id}/history": [_path(thing="customer")],
+    "GET /v1/customers/{id}/profile": [_path(thing="customer")],
+    "PUT /v1/customers/{id}/profile": [_path(thing="customer", name="Jane")],
+    "POST /v1/customers/{id}/consents": [_path(thing="customer", purpose="news", version="1", granted=True)],
+    "POST /v1/customers/{id}/export": [_path(thing="customer")],
+    "POST /v1/customers/link-codes": [_body(lambda things: {"customers": [things.customer]})],
     "GET /v1/merchants/{id}": [_path()],
     "PUT /v1/merchants/{id}/quote": [_path(**QUOTE)],
     "PATCH /v1/merchants/{id}/terms": [_path(return_window=1)],
@@ -146,14 +151,16 @@ CASES: dict[str, list[Case]] = {
         lambda things: ({"id": things.merchant, "holder": "0x" + "fd" * 20}, {})
     ],
     "POST /v1/merchants/{id}/withdrawals": [_path(**AMOUNT, to="0x" + "fe" * 20)],
+    # What ends the customer's things comes last: the owner runs all of these too.
+    "DELETE /v1/customers/{id}/profile": [_path(thing="customer")],
+    "POST /v1/customers/{id}/erasure": [_path(thing="customer", forfeit=True)],
 }
 
 NOT_OWNED = {
-    # A customer is a person, not a merchant's: who knows the id of one may enrol them, and gets no hand in what
-    # other merchants have with them. (A card that several shops take.)
+    # Names nobody's customer: another merchant's is enrolled by a code that was made for it (test_privacy).
     "POST /v1/customers", "POST /v1/customers/bulk",
     # Of the caller alone: nothing is named.
-    "POST /v1/webhooks", "GET /v1/webhooks",
+    "POST /v1/webhooks", "GET /v1/webhooks", "POST /v1/customers/find",
     # Public: what is on the chain, or will be, and what everybody may know of a programme.
     "GET /v1/holders/{holder}/balances", "GET /v1/holders/{holder}/history", "GET /v1/holders/{holder}/events",
     "POST /v1/intents/draft",
@@ -176,6 +183,9 @@ async def things_of(client: Client, shop: Shop) -> Things:
     member = f"{shop.slug}-card"
     customer = await client.customer(shop, member)
     client.chain.credit(shop.programme, bytes.fromhex(customer["holder"][2:]), 100_000)
+    profile = {"name": "Jane Doe", "email": "jane@example.com"}
+    path = f"/v1/customers/{customer['id']}/profile"
+    assert (await client.http.put(path, json=profile, headers=shop.auth)).status_code == 200
     sold = (await client.http.post("/v1/purchases", json=sale(member=member), headers=shop.once())).json()
     held = await client.http.post("/v1/holds", json={"member": member, **AMOUNT, "order": "o"}, headers=shop.once())
     key = await client.key(shop, preset="reader")
@@ -262,6 +272,9 @@ OWNED = {
             "webhook_event",
             "webhook_delivery",
             "withdrawal",
+            "blind_index",
+            "index_key",
+            "erasure",
             "pin",
             "access_code",
             "shortfall",
@@ -280,8 +293,9 @@ SHARED = {"charity", "campaign", "call", "transaction"}
 
 CLOSED = {
     "signer", "attempt", "webhook_cursor", "shortfall_cursor", "challenge", "credential", "session", "session_token",
+    "data_key", "personal", "link_code",
 }  # fmt: skip
-"""The relayer's, the notifier's and the customers' own, which no merchant's role may read."""
+"""The relayer's, the notifier's and each person's own, which no merchant's role may read."""
 
 
 def key_of(table: str) -> list[str]:
@@ -309,9 +323,14 @@ async def two_merchants_with_everything(client: Client) -> tuple[Shop, Shop]:
             " values (%s, %s, %s, 1, (select min(id) from exchange.call))",
             shop.id, uuid4(), bytes(20),
         )  # fmt: skip
+        client.chain.run("insert into exchange.erasure values (%s, %s, 0, false)", uuid4(), shop.id)
         path = f"/v1/customers/{things.customer}/codes"
         assert (await client.http.post(path, json={"purpose": "pin"}, headers=shop.auth)).status_code == 201
-        client.chain.run("insert into exchange.pin values (%s, %s)", shop.id, things.customer)
+        client.chain.run(
+            "insert into exchange.pin select merchant_id, customer_id from exchange.member"
+            " where merchant_id = %s and id = %s",
+            shop.id, things.customer,
+        )  # fmt: skip
         client.chain.run("insert into exchange.debt values (%s, %s, 0)", shop.id, bytes(20))
         client.chain.run(
             "insert into exchange.shortfall (merchant_id, id, holder, kind, points, purchase_id, at)"
@@ -422,7 +441,9 @@ def test_every_table_has_row_level_security_and_a_policy(database: str) -> None:
         definers = connection.execute(
             "select proname from pg_proc where pronamespace = 'exchange'::regnamespace and prosecdef order by 1"
         ).fetchall()
-        assert definers == [("authenticate",), ("customers_named",)], "so does a function with its owner's rights"
+        assert definers == [("authenticate",), ("customers_linked",), ("customers_named",)], (
+            "so does a function with its owner's rights"
+        )
         connection.execute("create table exchange.forgotten (merchant_id uuid)")
         assert connection.execute(UNPROTECTED).fetchall() == [("forgotten",)]
 
@@ -453,12 +474,16 @@ SECRETS = {
     "session_token.digest": {"points_door"},
     "challenge.digest": {"points_door"},
     "customer.key": {"points_merchant"},  # of its own members: it is what signs for them
+    "data_key.key": {"points_person"},
+    "personal.sealed": {"points_person"},
+    "index_key.key": {"points_merchant", "points_person"},
     "merchant.issuer_key": {"points_merchant", "points_operator"},
     "merchant.owner_key": {"points_merchant", "points_operator"},  # the operator onboards, and posts quotes
 }
 PERSONAL = [
     "customer.id", "member.reference", "hold.customer_id", "purchase.customer_id", "purchase.reference",
     "purchase.store", "purchase.purchased_at", "purchase.salt", "purchase.fingerprint", "refund.reference",
+    "idempotency.key", "member.id", "data_key.key", "personal.sealed", "blind_index.digest", "link_code.digest",
     "idempotency.key", "session.id", "session.customer_id", "session.agent", "credential.id", "credential.customer_id",
     "pin.customer_id", "access_code.customer_id",
 ]  # fmt: skip
@@ -478,7 +503,7 @@ def test_secrets_are_readable_where_they_are_needed_and_an_auditor_reads_no_pers
             assert {role for role in ROLES.values() if may(role, column)} == readers, column
         assert [column for column in PERSONAL if may("points_auditor", column)] == []
         assert [column for column in PERSONAL if may("points_public", column)] == []
-        assert [column for column in SECRETS if may("points_customer", column)] == []
+        assert [column for column in (*SECRETS, "member.reference") if may("points_customer", column)] == []
         door = [column for column in (*SECRETS, *PERSONAL) if may("points_door", column)]
         assert {column.partition(".")[0] for column in door} == {
             "access_code",

@@ -207,6 +207,11 @@ class Rig:
     ) -> None:
         now = datetime.now(UTC).replace(microsecond=0)
         async with self.sql.transaction(), self.sql.cursor() as cursor:
+            await cursor.executemany(
+                "insert into exchange.member (merchant_id, reference, id, customer_id) values (%s, %s, %s, %s)"
+                " on conflict do nothing",
+                [(programme.merchant, str(customer), customer, customer) for customer, _ in set(customers)],
+            )
             copy = (
                 "copy exchange.purchase (merchant_id, id, reference, fingerprint, customer_id, holder, amount_minor,"
                 " store, purchased_at, points, rule_version, salt, accepted_at, mint_by, signature) from stdin"

@@ -38,7 +38,7 @@ async def test_a_stored_purchase_is_proved_in_the_root_that_the_issuer_signed(ri
     await rig.batch()
     rows = await rig.all(
         "select reference, holder, amount_minor, coalesce(store, ''), extract(epoch from purchased_at)::bigint,"
-        " points, salt from exchange.purchase order by batch_index"
+        " points, salt, commitment from exchange.purchase order by batch_index"
     )
     purchases = [Purchase(*row) for row in rows]
     leaves = [leaf_of(programme.address, "USD", 1, i, p, 31337) for i, p in enumerate(purchases)]

@@ -2,7 +2,7 @@
 
 `points_door` is the gateway before it knows who somebody is: it poses challenges, finds credentials, begins and resumes
 sessions, and sees no key, no member and no purchase. `points_customer` is a customer that has signed in, shown by
-`points.tenant`: it sees its own rows, and no merchant's references but those that name it.
+`points.tenant`: it sees its own rows, and no merchant's references.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Final
 from alembic import op
 
 revision = "0030"
-down_revision = "0050"
+down_revision = "0070"
 branch_labels = None
 depends_on = None
 
@@ -129,7 +129,7 @@ GRANTS: Final = {
     "points_customer": (
         "select on exchange.programme",
         "select (id, holder, custody, created_at) on exchange.customer",
-        "select on exchange.member",
+        "select (merchant_id, customer_id, created_at) on exchange.member",
         "select on exchange.intent",
         "select (customer_id, programme, amount, expires_at, state) on exchange.hold",
         "select, insert, delete on exchange.credential",
