@@ -103,6 +103,7 @@ async def _state(
     bench: Bench, own: Network, sql: psycopg.AsyncConnection, accounts: list[Account], state: str
 ) -> list[Figure]:
     rounds: list[dict[str, list[float]]] = []
+    used: dict[str, list[float]] = {"gateway": [], "postgres": []}
     failed = 0
     scans = await _scans(sql)
     async with aiohttp.ClientSession(own.url) as session:
@@ -120,7 +121,12 @@ async def _state(
         bare = (_look_up(own, _BALANCE), _look_up(own, _ENTRY))
         for _ in range(bench.rounds):
             await _load(gateway, accounts, seconds=1)  # connections are made, statements prepared
+            before = own.processor_seconds()
             found = await _load(gateway, accounts, seconds=SECONDS)
+            after = own.processor_seconds()
+            count = sum(len(each) for each in found)
+            for part in used:
+                used[part].append((after[part] - before[part]) / count * 1e6)
             beside = await _load(bare, accounts, seconds=SECONDS / 2)
             rounds.append({"balances": found[0], "history": found[1], "balance": beside[0], "entry": beside[1]})
     scanned = await _scans(sql) - scans
@@ -140,6 +146,7 @@ async def _state(
             Goal("at most", 10),
         ),
         Figure(f"reads of whole tables, {state}", "scans", [scanned], goal=Goal("at most", 0)),
+        *(Figure(f"{part}, processor time, {state}", "us/request", values) for part, values in used.items()),
         Figure(f"requests that failed, {state}", "requests", [failed], goal=Goal("at most", 0)),
     ]
 
