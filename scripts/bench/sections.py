@@ -17,7 +17,7 @@ from typing import Any, Final
 import psutil
 
 from scripts import postgres
-from scripts.bench import minting, reads, replaying
+from scripts.bench import minting, purchases, reads, replaying
 from scripts.bench.bench import Bench
 from scripts.bench.figures import Figure, as_json, show
 from scripts.errors import CommandFailed
@@ -37,6 +37,8 @@ class Section:
 
 
 SECTIONS: Final = (
+    Section("purchases", "Purchases one by one, until they are safely stored", purchases.one_by_one),
+    Section("bulk", "Purchases in bulk, until they are safely stored", purchases.bulk),
     Section("minting", "A burst of purchases, from acceptance to the mirror", minting.measure),
     Section("reads", "Balances and histories, with ten million entries", reads.measure),
     Section("replay", "Weeks of real purchases, end to end", replaying.measure),
