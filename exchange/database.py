@@ -65,6 +65,10 @@ ROLES: Final[Mapping[Role, str]] = {
 }
 """The role in PostgreSQL of each; `points_relayer` is the relayer's."""
 
+# Requests look at few rows, in the order of an index. Where statistics are missing or old, the planner would rather
+# gather all rows of an account and sort them to find the newest: 60 ms for one with 4,000 entries, instead of 0.5.
+_NARROW: Final = "-c enable_bitmapscan=off"
+
 _SELDOM: Final = 2
 """Connections for the operator, for auditors, and for what concerns one person's data: they are rare."""
 
@@ -168,7 +172,7 @@ def _pool(settings: Settings, role: Role) -> AsyncConnectionPool[Connection]:
             "connect_timeout": 2,
             "application_name": f"points-exchange gateway {role}",
             "options": f"-c role={ROLES[role]} -c statement_timeout={milliseconds}"
-            f" -c lock_timeout={milliseconds // 2} -c timezone=UTC",
+            f" -c lock_timeout={milliseconds // 2} -c timezone=UTC {_NARROW}",
         },
         min_size=min(2, most) if role in ("merchant", "public") else 0,
         max_size=most,

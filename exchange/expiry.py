@@ -38,23 +38,26 @@ left join lateral (
 ) life on true
 left join lateral (
     -- The last activity as such. An index leads to it from the newest entry on.
-    select k.time / 86400 as day, e.block, e.log_index, e.side
-    from mirror.entry e join mirror.block k on k.number = e.block
+    select (select k.time / 86400 from mirror.block k where k.number = e.block) as day, e.block, e.log_index, e.side
+    from mirror.entry e
     where e.holder = {account}.holder and e.programme = {account}.programme
       and (e.kind in ('earned', 'swapped', 'redeemed', 'gave') or (e.side = 0 and e.kind in ('sent', 'transferred')))
     order by e.block desc, e.log_index desc limit 1
 ) act on true
 left join lateral (
-    -- Only of accounts that got points since: the last time that points came to an empty account.
-    select max(k.time) / 86400 as day
+    -- Of what came since: the last time that points came to an empty account. What it held before each entry is what
+    -- it holds, less that entry and all later ones.
+    select (select k.time / 86400 from mirror.block k where k.number = max(since.block)) as day
     from (
-        select e.block, e.delta, sum(e.delta) over (order by e.block, e.log_index, e.side) - e.delta as before
-        from mirror.entry e where e.holder = {account}.holder and e.programme = {account}.programme
-    ) e join mirror.block k on k.number = e.block
-    where e.before = 0 and e.delta > 0 and exists (
-        select 1 from mirror.entry n where n.holder = {account}.holder and n.programme = {account}.programme
-          and n.delta > 0 and (act.day is null or (n.block, n.log_index, n.side) > (act.block, act.log_index, act.side))
-    )
+        select e.block, e.delta,
+               coalesce((select amount from mirror.balance
+                         where holder = {account}.holder and programme = {account}.programme), 0)
+                   - sum(e.delta) over (order by e.block desc, e.log_index desc, e.side desc) as before
+        from mirror.entry e
+        where e.holder = {account}.holder and e.programme = {account}.programme
+          and (e.block, e.log_index, e.side)
+              > (coalesce(act.block, -1), coalesce(act.log_index, -1), coalesce(act.side, -1))
+    ) since where since.before = 0 and since.delta > 0
 ) begun on true
 left join lateral (
     select (greatest(act.day, begun.day) + life.days + 1) * 86400 as at,

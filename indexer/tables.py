@@ -121,6 +121,7 @@ entry = _placed(
     # The signed intent's EIP-712 digest; for `earned`, null (the batch is found by programme and transaction).
     Column("intent", LargeBinary),
     Index("entry_feed", "holder", "block", "log_index", "side"),
+    Index("entry_account", "holder", "programme", "block", "log_index", "side"),
     Index("entry_intent", "intent", postgresql_where="intent is not null"),
 )
 

@@ -179,8 +179,9 @@ async def _round(count: int) -> Round:
 
 async def _quiet(own: Network) -> None:
     """Waits until what enrolment brought is on the chain."""
-    while await under_way(own.database_url):  # noqa: ASYNC110 - other processes tell no event
-        await asyncio.sleep(0.2)
+    async with asyncio.timeout(PATIENCE):
+        while await under_way(own.database_url):  # noqa: ASYNC110 - other processes tell no event
+            await asyncio.sleep(0.2)
 
 
 async def _burst(own: Network, rpc: Rpc, sql: psycopg.AsyncConnection, count: int) -> Watch:

@@ -7,6 +7,7 @@ import importlib.metadata
 import json
 import os
 import platform
+import signal
 import subprocess
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ from typing import Any, Final
 import psutil
 
 from scripts import postgres
-from scripts.bench import minting, purchases, replaying
+from scripts.bench import minting, purchases, reads, replaying
 from scripts.bench.bench import Bench
 from scripts.bench.figures import Figure, as_json, show
 from scripts.errors import CommandFailed
@@ -39,6 +40,7 @@ SECTIONS: Final = (
     Section("purchases", "Purchases one by one, until they are safely stored", purchases.one_by_one),
     Section("bulk", "Purchases in bulk, until they are safely stored", purchases.bulk),
     Section("minting", "A burst of purchases, from acceptance to the mirror", minting.measure),
+    Section("reads", "Balances and histories, with ten million entries", reads.measure),
     Section("replay", "Weeks of real purchases, end to end", replaying.measure),
 )
 
@@ -56,6 +58,7 @@ def chosen(names: Sequence[str]) -> list[Section]:
 
 def run(bench: Bench, sections: Sequence[Section], *, output: Path | None) -> bool:
     """Measures and prints, a table a section; `output` gets it all as JSON. Whether every goal was met."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: networks are stopped on the way out
     for name in ELSEWHERE:
         os.environ.pop(name, None)
     machine = describe()
