@@ -229,13 +229,14 @@ async def _ready(context: Context, head: Head, calls: Sequence[Queued]) -> list[
     """
     held = await _without_code(context, calls)
     intents = [c for c in calls if c.kind in JUDGED_KINDS and c.id not in held]
-    settled, minting = await store.unsettled(context.connection, head.number) if intents else (0, set())
+    settled, minting = await store.unsettled(context.connection, head.number) if intents else (0, {})
     outcomes, there = (
         await node.simulate(context.rpc, intents, sender=context.chain.bundle, head=head) if intents else ([], False)
     )
     refusals: dict[int, str] = {}
     for call, error in zip(intents, outcomes, strict=True):
-        final = there and call.id < settled and not (call.kind == "clawback" and call.sequence in minting)
+        batch_to_come = call.kind == "clawback" and minting.get(call.sequence or b"", call.id) < call.id
+        final = there and call.id < settled and not batch_to_come
         if isinstance(error, Reverted) and (final or is_hopeless(error.data)):
             refusals[call.id] = describe_error(error.data) if error.data else error.message
             context.metrics.failures.labels("refused", refusals[call.id].partition("(")[0]).inc()

@@ -370,16 +370,14 @@ async def fill(connection: AsyncConnection, signer: bytes, signed: Sequence[Sign
                 await _insert(connection, signer, one)
 
 
-async def unsettled(connection: AsyncConnection, head: int) -> tuple[int, set[bytes]]:
+async def unsettled(connection: AsyncConnection, head: int) -> tuple[int, dict[bytes, int]]:
     """The first call that may still change what a later one finds: queued, or not on the chain up to block `head`.
 
     Intents in the queue do not count, or those that wait would wait for each other; nor does a mint that its
-    programme's limits keep back, but for the clawbacks of that programme. So the programmes with mints in the queue,
-    too.
+    programme's limits keep back, but for the later clawbacks of that programme. So its first queued mint, too.
     """
     cursor = await connection.execute(
-        "select coalesce(min(id), 9223372036854775807), (select array_agg(distinct sequence)"
-        " from exchange.call where state = 'queued' and kind = 'mint') from ("
+        "select coalesce(min(id), 9223372036854775807) from ("
         " select min(id) as id from exchange.call where state = 'queued' and tries = 0 and kind <> all(%s)"
         " union all select min(c.id) from exchange.transaction t join exchange.call c on c.transaction_id = t.id"
         " where t.state in ('signed', 'sent') and t.state <> 'final'"
@@ -389,7 +387,11 @@ async def unsettled(connection: AsyncConnection, head: int) -> tuple[int, set[by
         binary=True,
     )
     row = await cursor.fetchone()
-    return (0, set()) if row is None else (int(row[0]), set(row[1] or ()))
+    mints = await connection.execute(
+        "select sequence, min(id) from exchange.call where state = 'queued' and kind = 'mint' group by sequence",
+        binary=True,
+    )
+    return 0 if row is None else int(row[0]), {bytes(sequence): first for sequence, first in await mints.fetchall()}
 
 
 async def refuse(connection: AsyncConnection, refusals: Sequence[tuple[int, str]]) -> None:

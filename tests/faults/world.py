@@ -382,7 +382,8 @@ def _programs(
     wanted: list[tuple[str, str, tuple[str, ...], dict[str, str]]] = [
         *((f"gateway-{n}", "exchange", (), {"POINTS_PORT": str(port)}) for n, port in enumerate(ports, 1)),
         *((f"relayer-{n}", "exchange.relayer", (), {}) for n in range(1, relayers + 1)),
-        *((f"indexer-{n}", "indexer", ("run",), {}) for n in range(1, indexers + 1)),
+        # A block of thousands of purchases is megabytes of logs, which pass through the proxy.
+        *((f"indexer-{n}", "indexer", ("run",), {"POINTS_RPC_TIMEOUT": "5"}) for n in range(1, indexers + 1)),
         ("notifier", "exchange.webhooks", (), {}),
     ]
     return {

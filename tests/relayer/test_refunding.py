@@ -153,6 +153,24 @@ async def test_a_clawback_waits_for_a_batch_that_is_tried_again_later(rig: Rig) 
     assert await rig.all("select state from exchange.call where kind = 'clawback'") == [("queued",)]
 
 
+async def test_a_clawback_that_took_effect_in_another_life_keeps_no_batch_waiting(rig: Rig) -> None:
+    """It failed, was queued again, and then a reorganisation executed its old transaction at a better place."""
+    programme, _ = await minted(rig)
+    await refund(rig, programme, 0, taken=5, points=5)
+    await queue(rig)
+    await rig.settle()
+    assert len(await taken_back(rig, programme)) == 1
+    await rig.sql.execute(
+        "update exchange.call set state = 'queued', transaction_id = null, position = null, tries = 2"
+        " where kind = 'clawback'"
+    )
+    await rig.purchases(programme, 3, customers=await rig.customers(1))
+    await rig.batch()
+    await rig.settle()
+    assert await rig.supply(programme) == 10 * 5 - 5
+    assert len(await taken_back(rig, programme)) == 1
+
+
 async def test_a_clawback_that_somebody_else_relayed_counts_as_made(rig: Rig) -> None:
     programme, holder = await minted(rig)
     await refund(rig, programme, 2, taken=5, points=5)
