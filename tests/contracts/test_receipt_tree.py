@@ -16,7 +16,7 @@ ISSUER = signatures.address_of(KEY)
 TOKEN = b"\3" * 20
 SEPARATOR = eip712.domain_separator(31337, TOKEN)
 
-receipts = st.builds(
+receipts: st.SearchStrategy[dict[str, object]] = st.builds(
     dict,
     holder=st.binary(min_size=20, max_size=20),
     amount=st.integers(0, 2**96 - 1),

@@ -87,7 +87,7 @@ def serving(settings: Settings, **more: str) -> Iterator[str]:
     variables = environment(settings, POINTS_PORT=str(port), **more)
     process = subprocess.Popen([sys.executable, "-m", "exchange"], env=variables, cwd=ROOT)
     try:
-        wait_for(port)
+        wait_for(port, seconds=120, process=process)
         yield f"http://127.0.0.1:{port}"
     finally:
         process.kill()

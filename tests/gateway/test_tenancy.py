@@ -105,7 +105,7 @@ CASES: dict[str, list[Case]] = {
     "GET /v1/customers/{id}/balances": [_path(thing="customer")],
     "GET /v1/customers/{id}/history": [_path(thing="customer")],
     "GET /v1/customers/{id}/profile": [_path(thing="customer")],
-    "PUT /v1/customers/{id}/profile": [_path(thing="customer", name="Jane")],
+    "PUT /v1/customers/{id}/profile": [_path(thing="customer", phone="+14155550123")],
     "POST /v1/customers/{id}/consents": [_path(thing="customer", purpose="news", version="1", granted=True)],
     "POST /v1/customers/{id}/export": [_path(thing="customer")],
     "POST /v1/customers/link-codes": [_body(lambda things: {"customers": [things.customer]})],
