@@ -7,7 +7,7 @@ STAMP := .make
 # In contracts/, by the shell: the program for this platform, from npm.
 FORGE := node_modules/@foundry-rs/forge-*/bin/forge
 
-.PHONY: up test check bench fuzz kills replays schema twin clean install lock artifacts format gas prove slither erc20 mutate
+.PHONY: up test check bench fuzz kills weeks faults replays schema twin clean install lock artifacts format gas prove slither erc20 mutate
 
 up: install  ## PostgreSQL, a chain, contracts, sample merchants, a week of purchases, the gateway on 127.0.0.1:8000
 	@$(BIN)/points up
@@ -37,8 +37,16 @@ fuzz: $(STAMP)/dev $(STAMP)/node  ## random lives of the network: CALLS in runs 
 	@cd contracts && FOUNDRY_PROFILE=tests FOUNDRY_FUZZ_SEED=$(SEED) FOUNDRY_INVARIANT_RUNS=$(RUNS) \
 		FOUNDRY_INVARIANT_DEPTH=$(DEPTH) FOUNDRY_INVARIANT_CHECK_INTERVAL=50 $(FORGE) test --match-test invariant_
 
-kills: $(STAMP)/dev $(STAMP)/node  ## the long form of the kill test: WEEKS of purchases under KILLS times kill -9
+kills: $(STAMP)/dev $(STAMP)/node  ## KILLS times kill -9 of everything, at random and at named points, under PURCHASES
+	@KILLS=$(or $(KILLS),1000) PURCHASES=$(or $(PURCHASES),100000) SEED=$(or $(SEED),$(shell date +%s)) \
+		$(BIN)/pytest -q -s tests/faults/test_campaign.py
+
+weeks: $(STAMP)/dev $(STAMP)/node  ## the long form of the replay of real data: WEEKS of it under KILLS times kill -9
 	@WEEKS=$(or $(WEEKS),20) KILLS=$(or $(KILLS),40) $(BIN)/pytest -q -s tests/system -k "first_week or kills"
+
+faults: $(STAMP)/dev $(STAMP)/node  ## the long form of what nodes, databases and thieves of nonces do to us
+	@FAULT_SECONDS=$(or $(FAULT_SECONDS),300) NONCE_FAULTS=$(or $(NONCE_FAULTS),500) SEED=$(or $(SEED),$(shell date +%s)) \
+		$(BIN)/pytest -q -s tests/faults --ignore tests/faults/test_campaign.py
 
 schema: $(STAMP)/dev  ## the long form of schemathesis over the whole API: SECONDS for each role; SEED repeats one
 	@SECONDS=$(or $(SECONDS),600) $(if $(SEED),SEED=$(SEED)) $(BIN)/pytest -q -s tests/gateway/test_openapi.py

@@ -122,8 +122,13 @@ def _bytes32(value: bytes) -> bytes:
     return value
 
 
+def digest(separator: bytes, struct: bytes) -> bytes:
+    """What is signed, of a struct's hash."""
+    return keccak(b"\x19\x01" + _bytes32(separator) + _bytes32(struct))
+
+
 def _digest(separator: bytes, kind: str, *words: bytes) -> bytes:
-    return keccak(b"\x19\x01" + _bytes32(separator) + keccak(_TYPE_HASH[kind] + b"".join(words)))
+    return digest(separator, keccak(_TYPE_HASH[kind] + b"".join(words)))
 
 
 def domain_separator(chain_id: int, contract: bytes) -> bytes:
@@ -138,15 +143,21 @@ def mint_digest(separator: bytes, *, batch: int, receipts_root: bytes, entries_h
 def receipt_digest(
     separator: bytes, *, holder: bytes, amount: int, purchase: bytes, accepted_at: int, mint_by: int
 ) -> bytes:
-    return _digest(
-        separator,
-        "Receipt",
+    struct = receipt_hash(holder=holder, amount=amount, purchase=purchase, accepted_at=accepted_at, mint_by=mint_by)
+    return digest(separator, struct)
+
+
+def receipt_hash(*, holder: bytes, amount: int, purchase: bytes, accepted_at: int, mint_by: int) -> bytes:
+    """The struct's hash, a leaf where one signature is for many receipts (`contracts/receipt_tree.py`)."""
+    words = (
+        _TYPE_HASH["Receipt"],
         _address(holder),
         _uint(amount, 96),
         _bytes32(purchase),
         _uint(accepted_at, 40),
         _uint(mint_by, 40),
     )
+    return keccak(b"".join(words))
 
 
 def send_digest(separator: bytes, *, holder: bytes, to: bytes, amount: int, nonce: int, deadline: int) -> bytes:

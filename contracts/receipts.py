@@ -15,6 +15,7 @@ nothing. A purchase's own facts are hidden by its salt (16 random bytes or more)
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 
 from eth_hash.backends.pysha3 import keccak256 as keccak
 
@@ -31,11 +32,17 @@ def commitment(
     facts = keccak(
         keccak(merchant_reference.encode())
         + amount_minor.to_bytes(32, "big")
-        + keccak(currency.encode())
+        + _text(currency)
         + purchased_at.to_bytes(32, "big")
-        + keccak(store.encode())
+        + _text(store)
     )
     return keccak(b"\x02" + salt + facts)
+
+
+@lru_cache(maxsize=4_096)
+def _text(text: str) -> bytes:
+    """Of what many purchases have in common."""
+    return keccak(text.encode())
 
 
 def leaf(*, chain_id: int, token: bytes, batch: int, index: int, holder: bytes, amount: int, purchase: bytes) -> bytes:

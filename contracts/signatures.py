@@ -2,7 +2,9 @@
 
 Scheme `0x00` is ECDSA over secp256k1 as `r ‖ vs` (EIP-2098, low `s` only), 65 bytes in all; `0x01` is a WebAuthn
 assertion by a passkey, whose holder is an address made of its P-256 key; `0x02` is whatever the signer's contract wants
-(ERC-1271). The scheme is never inferred. Pure: keys come as arguments and are never kept, logged or put in an error.
+(ERC-1271). Scheme `0x03`, which no contract reads, is an issuer's ECDSA over a tree of receipts, with the proof of one
+(`contracts/receipt_tree.py`). The scheme is never inferred. Pure: keys come as arguments and are never kept, logged or
+put in an error.
 """
 
 from __future__ import annotations
@@ -22,6 +24,7 @@ from eth_hash.backends.pysha3 import keccak256 as keccak
 ECDSA = b"\x00"
 PASSKEY = b"\x01"
 CONTRACT = b"\x02"
+TREE = b"\x03"
 
 _ORDER = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141
 _PARITY = 1 << 255

@@ -5,11 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 
 from fastapi import FastAPI
 
 from contracts import deployment
 from contracts.rpc import Rpc
+from exchange import auth, purchases_together
 from exchange.api import (
     charities,
     custody,
@@ -37,6 +39,7 @@ from exchange.api import (
 from exchange.api.bounds import Bounded
 from exchange.database import connect, refuse_unsafe_login
 from exchange.gateway import Gateway
+from exchange.gathering import Gathering
 from exchange.hashing import Hashing
 from exchange.limits import make_limits
 from exchange.metrics import Measured, Metrics
@@ -68,6 +71,8 @@ def create_app(settings: Settings, *, clock: Callable[[], float] = time.time) ->
             limits=make_limits(settings),
             clock=clock,
             streams=Streams(),
+            keys=Gathering(partial(auth.callers, database)),
+            purchases=Gathering(purchases_together.accept_round),
             rpc=rpc,
             hashing=Hashing(),
         )
@@ -81,7 +86,8 @@ def create_app(settings: Settings, *, clock: Callable[[], float] = time.time) ->
     app = FastAPI(title="points-exchange", version="1", description=DESCRIPTION, lifespan=lifespan)
     # Routes of several customers come before those of one, which would take "intents" or "find" for an id.
     for router in (
-        purchases.router, refunds.router, openings.router, custody.router, pins.router, pins.rules, profiles.router,
+        purchases.reporting, purchases.router, refunds.router, openings.router, custody.router, pins.router,
+        pins.rules, profiles.router,
         customers.router, customers.holders, privacy.router, intents.router, intents.quotes, merchants.router,
         merchants.programmes, keys.router, keys.own, charities.router, charities.campaigns, holds.router,
         webhooks.router, statements.router, expiry.router, margin.router, recoveries.router, signin.ups, signin.router,

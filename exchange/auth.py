@@ -13,12 +13,15 @@ from __future__ import annotations
 import hashlib
 import hmac
 import secrets
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
-from exchange.database import Connection, Tenant, one, rows
+from psycopg.rows import DictRow
+
+from exchange.database import Connection, Database, Tenant, one, rows
 from exchange.errors import ApiKeyNotFound, Forbidden, Unauthenticated
 from exchange.merchant import Merchant
 from exchange.scopes import SCOPES, Role, Scope
@@ -152,11 +155,34 @@ def first_operator(settings: Settings, key: str) -> Caller | None:
     return Caller(role="operator", merchant=None, scopes=SCOPES["operator"], prefix=None, expires_at=None)
 
 
-async def caller(sql: Connection, settings: Settings, key: str, *, prefix: str) -> Caller:
-    """Who holds `key`. Raises `Unauthenticated`, with one and the same detail for every reason."""
-    row = await one(sql, "select * from exchange.authenticate(%s, %s)", prefix, _digest(settings, key))
-    if row is None:
-        raise Unauthenticated(_REFUSAL)
+_HOLDERS = """
+select k.n, a.* from unnest(%b::text[], %b::bytea[]) with ordinality as k (prefix, digest, n)
+cross join lateral exchange.authenticate(k.prefix, k.digest) a
+"""
+
+
+class Shown(NamedTuple):
+    """A key as it was shown: what finds it, and what it must have at rest."""
+
+    prefix: str
+    digest: bytes
+
+
+def shown(settings: Settings, key: str) -> Shown:
+    """Raises `Unauthenticated` if `key` is no key at all, which needs no look-up."""
+    return Shown(prefix_of(key), _digest(settings, key))
+
+
+async def callers(database: Database, keys: Sequence[Shown]) -> list[Caller | Exception]:
+    """Who holds each of these keys, or `Unauthenticated`, with one and the same detail for every reason."""
+    different = list(dict.fromkeys(keys))
+    async with database.reading("public") as sql:
+        found = await rows(sql, _HOLDERS, [key.prefix for key in different], [key.digest for key in different])
+    holders = {different[row["n"] - 1]: _caller(different[row["n"] - 1].prefix, row) for row in found}
+    return [holders.get(key) or Unauthenticated(_REFUSAL) for key in keys]
+
+
+def _caller(prefix: str, row: DictRow) -> Caller:
     return Caller(
         role=row["role"],
         merchant=Merchant.of(row) if row["role"] == "merchant" else None,

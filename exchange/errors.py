@@ -724,6 +724,16 @@ class OperatorNotReady(ExchangeError):
     retry_after = 5
 
 
+class Overloaded(ExchangeError):
+    """When more requests wait for their turn than can be served soon."""
+
+    slug = "overloaded"
+    title = "Too many requests at once"
+    status = 503
+    action = "Send the same request again, with the same Idempotency-Key, after the time in Retry-After."
+    retry_after = 1
+
+
 class DatabaseUnavailable(ExchangeError):
     """When the database cannot be reached, or did not answer in time."""
 

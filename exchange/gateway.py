@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from contracts.deployment import Deployment
 from contracts.eip712 import domain_separator
 from contracts.rpc import Rpc
 from exchange.database import Database
+from exchange.gathering import Gathering
 from exchange.hashing import Hashing
 from exchange.limits import Limits
 from exchange.metrics import Metrics
@@ -18,7 +20,7 @@ from exchange.streams import Streams
 
 @dataclass(frozen=True, slots=True)
 class Gateway:
-    """`clock` answers Unix seconds."""
+    """`clock` answers Unix seconds. `keys` looks up who calls, `purchases` accepts what is reported, in rounds."""
 
     settings: Settings
     database: Database
@@ -27,6 +29,8 @@ class Gateway:
     limits: Limits
     clock: Callable[[], float]
     streams: Streams
+    keys: Gathering[Any, Any]
+    purchases: Gathering[Any, Any]
     rpc: Rpc
     hashing: Hashing
 

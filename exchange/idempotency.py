@@ -45,19 +45,22 @@ def fingerprint(method: str, path: str, body: Any, *, secret: bytes) -> bytes:
     return hmac.digest(secret, f"{method} {path}\n".encode() + msgspec.json.encode(body, order="sorted"), "sha256")
 
 
-async def claim(sql: Connection, *, scope: str, key: str, fingerprint: bytes, subject: UUID | None) -> Claim:
+async def claim(
+    sql: Connection, *, scope: str, key: str, fingerprint: bytes, subject: UUID | None, outcome: Any = None
+) -> Claim:
     """Claims `key` in the caller's transaction. Waits for a twin in flight. Raises `IdempotencyKeyReused`."""
     won = await one(
         sql,
-        "insert into exchange.idempotency (scope, key, fingerprint, subject) values (%s, %s, %s, %s)"
+        "insert into exchange.idempotency (scope, key, fingerprint, subject, outcome) values (%s, %s, %s, %s, %s)"
         " on conflict do nothing returning 1",
         scope,
         key,
         fingerprint,
         subject,
+        None if outcome is None else Json(outcome),
     )
     if won is not None:
-        return Claim(first=True, subject=subject, outcome=None)
+        return Claim(first=True, subject=subject, outcome=outcome)
     found = await find(sql, scope=scope, key=key, fingerprint=fingerprint)
     if found is None:  # keys are never deleted
         raise RuntimeError("an idempotency key vanished")

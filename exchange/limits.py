@@ -13,6 +13,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 from exchange.errors import TooManyRequests
@@ -71,6 +72,7 @@ def make_limits(settings: Settings) -> Limits:
     )
 
 
+@lru_cache(maxsize=4_096)
 def network(host: str | None) -> str:
     """Whom an address counts for: one IPv4 address, or the /64 that a single IPv6 subscriber has."""
     try:

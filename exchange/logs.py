@@ -6,8 +6,9 @@ import logging
 import re
 import sys
 import traceback
-from typing import Final
+from typing import Any, Final
 
+import msgspec
 import structlog
 from structlog.typing import ExcInfo
 
@@ -27,8 +28,13 @@ def configure() -> None:
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.processors.ExceptionRenderer(_without_values),
-            structlog.processors.JSONRenderer(),
+            structlog.processors.JSONRenderer(_json),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
         logger_factory=structlog.WriteLoggerFactory(file=sys.stdout),
+        cache_logger_on_first_use=True,
     )
+
+
+def _json(line: Any, **options: Any) -> str:
+    return msgspec.json.encode(line, enc_hook=options["default"]).decode()

@@ -24,7 +24,7 @@ from exchange.database import Connection, rows
 from exchange.errors import AmountTooLarge, CustomerNotFound, ExchangeError, RequestInFlight, SupplyCapReached
 from exchange.gateway import Gateway
 from exchange.merchant import Merchant
-from exchange.purchase import Facts
+from exchange.purchase import Facts, Promise
 from exchange.purchases import ATTEMPTS, promise, refusal
 
 LARGEST: Final = 1_000
@@ -95,7 +95,7 @@ async def _accept(
     results, fresh = _judge(gateway, items, amounts, known)
     if not dry_run and fresh:
         signing = promise(gateway, merchant)
-        made = await asyncio.to_thread(lambda: [purchase.accept(facts, signing) for facts in fresh.values()])
+        made = await asyncio.to_thread(_accepted, list(fresh.values()), signing)
         await purchases_bulk.store(sql, made)
         gateway.metrics.purchases.inc(len(made))
         known.stored.update({row["reference"]: row for row in made})
@@ -109,6 +109,12 @@ async def _accept(
         "room": points.render_points(max(0, known.room)),
         "results": answers,
     }
+
+
+def _accepted(fresh: Sequence[Facts], signing: Promise) -> list[dict[str, Any]]:
+    made = [purchase.draft(facts, signing) for facts in fresh]
+    purchase.sign(made, signing)
+    return made
 
 
 def _is_int(amount: int | ExchangeError) -> bool:
@@ -207,7 +213,7 @@ def _facts(item: Opening, amount: int, known: Known, now: datetime) -> Facts:
 
 def _answer(gateway: Gateway, merchant: Merchant, result: Any, known: Known, dry_run: bool) -> dict[str, Any]:
     if isinstance(result, ExchangeError):
-        return refusal(result)
+        return {**refusal(result), "enrolled": False, "purchase": None}
     if isinstance(result, Mapping):
         return _shown(gateway, merchant, "known", False, result)
     item, new = result
@@ -219,4 +225,4 @@ def _shown(
     gateway: Gateway, merchant: Merchant, status: str, enrolled: bool, row: Mapping[str, Any] | None
 ) -> dict[str, Any]:
     made = None if row is None else purchase.answer(row, merchant, gateway.deployment.chain_id)
-    return {"status": status, "enrolled": enrolled, "purchase": made}
+    return {"status": status, "enrolled": enrolled, "purchase": made, "problem": None}

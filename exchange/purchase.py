@@ -1,7 +1,8 @@
 """A purchase: what a merchant reports, what makes it acceptable, and the signed promise that it gets back. Pure.
 
 A receipt is the issuer's EIP-712 signature over holder, points, a salted commitment to the facts of the sale, and the
-times of acceptance and of the latest minting. The answer to a report is a function of the stored row and of nothing
+times of acceptance and of the latest minting; receipts that are made together share signatures, and each is proved
+alone all the same (`contracts/receipt_tree.py`). The answer to a report is a function of the stored row and of nothing
 else, so the same row gives the same bytes for ever; how far the purchase has come is another question
 (`exchange/purchases.py`).
 """
@@ -10,8 +11,8 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final, Literal
 from uuid import UUID
@@ -19,7 +20,7 @@ from uuid import UUID
 import msgspec
 from uuid_utils.compat import uuid7
 
-from contracts import eip712
+from contracts import eip712, receipt_tree
 from contracts.receipts import commitment
 from exchange import points
 from exchange.errors import AmountTooLarge, InvalidPurchaseTime, ReferenceConflict, WrongCurrency
@@ -31,8 +32,7 @@ DAY: Final = 86_400
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-@dataclass(frozen=True, slots=True)
-class Report:
+class Report(msgspec.Struct, frozen=True, gc=False):
     """As the merchant sent it. Exactly one of `customer` (the merchant's own id of it) and `member` is set."""
 
     reference: str
@@ -49,8 +49,7 @@ class Report:
         return self.member if self.customer is None else self.customer  # type: ignore[return-value]
 
 
-@dataclass(frozen=True, slots=True)
-class Facts:
+class Facts(msgspec.Struct, frozen=True, gc=False):
     """A report that is acceptable, in our units."""
 
     reference: str
@@ -71,9 +70,9 @@ class Facts:
         balance the points are, and the day of the import is not."""
         facts: tuple[Any, ...]
         if self.kind == "opening":
-            facts = (self.kind, str(self.customer_id), self.points)
+            facts = (self.kind, self.customer_id, self.points)
         else:
-            facts = (str(self.customer_id), self.amount_minor, self.store, int(self.purchased_at.timestamp()))
+            facts = (self.customer_id, self.amount_minor, self.store, int(self.purchased_at.timestamp()))
         return hashlib.sha256(msgspec.json.encode(facts)).digest()
 
 
@@ -89,15 +88,16 @@ class Promise:
     receipt_life: int
 
 
-COLUMNS: Final = (
-    "merchant_id", "id", "kind", "reference", "fingerprint", "customer_id", "holder", "amount_minor", "store",
-    "purchased_at",
-    "points", "rule_version", "salt", "accepted_at", "mint_by", "signature", "withheld", "available_at",
-)  # fmt: skip
-TYPES: Final = (
-    "uuid", "uuid", "text", "text", "bytea", "uuid", "bytea", "int8", "text", "timestamptz",
-    "int8", "int4", "bytea", "int8", "int8", "bytea", "int8", "int8",
-)  # fmt: skip
+COLUMNS: Final = {
+    "merchant_id": "uuid", "kind": "text", "rule_version": "int4", "accepted_at": "int8", "id": "uuid",
+    "reference": "text", "fingerprint": "bytea", "customer_id": "uuid", "holder": "bytea", "amount_minor": "int8",
+    "store": "text", "purchased_at": "timestamptz", "points": "int8", "salt": "bytea", "mint_by": "int8",
+    "signature": "bytea", "withheld": "int8", "available_at": "int8",
+}  # fmt: skip
+"""Of a row that is inserted, with their types in PostgreSQL."""
+
+SHARED: Final = ("merchant_id", "kind", "rule_version", "accepted_at")
+"""Columns that are the same in all rows of one request."""
 
 
 def judge(
@@ -107,7 +107,9 @@ def judge(
     if report.currency != merchant.currency:
         raise WrongCurrency(f"The purchase is in {report.currency}, the merchant trades in {merchant.currency}.")
     amount = points.parse(report.amount, digits=merchant.minor_digits, name="amount", largest=points.LARGEST_MINOR)
-    bought = report.purchased_at.astimezone(UTC).replace(microsecond=0)
+    bought = report.purchased_at.astimezone(UTC)
+    if bought.microsecond:
+        bought = bought.replace(microsecond=0)
     if bought < _EPOCH:
         raise InvalidPurchaseTime("The purchase lies before 1970.")
     if bought.timestamp() > now + CLOCK_TOLERANCE:
@@ -134,11 +136,18 @@ def judge(
 def withhold(facts: Facts, owed: int) -> Facts:
     """Less is earned, as long as base units are `owed` of an earlier shortfall."""
     kept = min(facts.points, owed)
-    return replace(facts, points=facts.points - kept, withheld=kept)
+    return msgspec.structs.replace(facts, points=facts.points - kept, withheld=kept)
 
 
 def accept(facts: Facts, promise: Promise) -> dict[str, Any]:
-    """The row of a purchase, with its signed receipt; `commitment` is no column, for it follows from the others."""
+    """The row of a purchase, with its signed receipt."""
+    row = draft(facts, promise)
+    sign([row], promise)
+    return row
+
+
+def draft(facts: Facts, promise: Promise) -> dict[str, Any]:
+    """The row of a purchase, but for the signature; `commitment` is no column, for it follows from the others."""
     available_at = max(promise.now, facts.available_at)
     row: dict[str, Any] = {
         "merchant_id": promise.merchant.id,
@@ -160,16 +169,23 @@ def accept(facts: Facts, promise: Promise) -> dict[str, Any]:
         "available_at": available_at,
     }
     row["commitment"] = commit(row, promise.merchant)
-    digest = eip712.receipt_digest(
-        promise.separator,
-        holder=facts.holder,
-        amount=facts.points,
-        purchase=row["commitment"],
-        accepted_at=row["accepted_at"],
-        mint_by=row["mint_by"],
-    )
-    row["signature"] = promise.sign(digest)
     return row
+
+
+def sign(rows: Sequence[dict[str, Any]], promise: Promise) -> None:
+    """Gives each of the rows its signature, by as few acts of signing as it takes."""
+    receipts = [
+        eip712.receipt_hash(
+            holder=row["holder"],
+            amount=row["points"],
+            purchase=row["commitment"],
+            accepted_at=row["accepted_at"],
+            mint_by=row["mint_by"],
+        )
+        for row in rows
+    ]
+    for row, signature in zip(rows, receipt_tree.sign(promise.sign, promise.separator, receipts), strict=True):
+        row["signature"] = signature
 
 
 def values(row: Mapping[str, Any]) -> list[Any]:
@@ -192,20 +208,20 @@ def commit(row: Mapping[str, Any], merchant: Merchant) -> bytes:
 
 
 def answer(row: Mapping[str, Any], merchant: Merchant, chain_id: int) -> dict[str, Any]:
-    """What a report is answered with, now and whenever it is repeated."""
-    programme = checksum(merchant.programme)
+    """What a report is answered with, now and whenever it is repeated: JSON, once it is encoded."""
+    programme, earned = checksum(merchant.programme), points.render_points(row["points"])
     return {
-        "id": str(row["id"]),
+        "id": row["id"],
         "kind": row["kind"],
         "reference": row["reference"],
-        "customer": str(row["customer_id"]),
+        "customer": row["customer_id"],
         "amount": points.render(row["amount_minor"], digits=merchant.minor_digits),
         "currency": merchant.currency,
         "store": row["store"],
-        "purchased_at": row["purchased_at"].astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "purchased_at": row["purchased_at"],
         "earned": points.render_points(row["points"] + row["withheld"]),
         "offset": points.render_points(row["withheld"]),
-        "points": points.render_points(row["points"]),
+        "points": earned,
         # Nothing is minted for what earned nothing: it is final as it stands.
         "status": ("pending" if _waits(row) else "accepted") if row["points"] else "final",
         "available_at": shown(row["available_at"]) if _waits(row) else None,
@@ -213,7 +229,7 @@ def answer(row: Mapping[str, Any], merchant: Merchant, chain_id: int) -> dict[st
             "chain_id": chain_id,
             "programme": programme,
             "holder": checksum(row["holder"]),
-            "amount": points.render_points(row["points"]),
+            "amount": earned,
             "amount_base_units": str(row["points"]),
             "purchase": hexed(row.get("commitment") or commit(row, merchant)),
             "accepted_at": row["accepted_at"],

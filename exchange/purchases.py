@@ -1,4 +1,4 @@
-"""Accepting purchases: the idempotency key, the purchase and its place in the queue of the relayer, all or nothing.
+"""Accepting a purchase: the idempotency key, the purchase and its place in the queue of the relayer, all or nothing.
 
 One statement inserts both rows, so it is the transaction; a 2xx is a committed purchase with a signed receipt. Nothing
 here reads the chain or its mirror: a node that is down delays minting, never acceptance. Races are left to the unique
@@ -13,7 +13,6 @@ from uuid import UUID
 
 import msgspec
 import psycopg
-import structlog
 from psycopg.rows import DictRow
 
 from contracts import crash
@@ -50,6 +49,15 @@ insert into exchange.purchase ({", ".join(purchase.COLUMNS)}) values ({", ".join
 """  # noqa: S608
 
 
+class Reported(msgspec.Struct, frozen=True, gc=False):
+    """A report as it came, by whom, and under which idempotency key."""
+
+    merchant: Merchant
+    key: str
+    fingerprint: bytes
+    report: Report
+
+
 def promise(gateway: Gateway, merchant: Merchant) -> Promise:
     """Opens the issuer's key for the time of one request."""
     return Promise(
@@ -62,21 +70,19 @@ def promise(gateway: Gateway, merchant: Merchant) -> Promise:
     )
 
 
-async def accept(gateway: Gateway, merchant: Merchant, *, key: str, fingerprint: bytes, report: Report) -> bytes:
-    """The JSON answer, byte for byte the same for every repetition."""
+async def accept(gateway: Gateway, reported: Reported) -> DictRow:
+    """The stored row, the same for every repetition. In a transaction of its own: see `purchases_together`."""
     for _ in range(ATTEMPTS):
-        async with gateway.database.reading(merchant.id) as sql:
-            row = await _attempt(gateway, merchant, sql, key=key, fingerprint=fingerprint, report=report)
+        async with gateway.database.reading(reported.merchant.id) as sql:
+            row = await _attempt(gateway, sql, reported)
         if row is not None:
-            structlog.contextvars.bind_contextvars(purchase=str(row["id"]))
-            return msgspec.json.encode(purchase.answer(row, merchant, gateway.deployment.chain_id))
+            return row
     raise RequestInFlight("The same reference and the same key are being used by several requests at once.")
 
 
-async def _attempt(
-    gateway: Gateway, merchant: Merchant, sql: Connection, *, key: str, fingerprint: bytes, report: Report
-) -> dict[str, Any] | None:
+async def _attempt(gateway: Gateway, sql: Connection, reported: Reported) -> DictRow | None:
     """The stored row, or None if another request was faster and one must look again."""
+    merchant, key, fingerprint, report = reported.merchant, reported.key, reported.fingerprint, reported.report
     scope = str(merchant.id)
     query = _BY_CUSTOMER if report.member is None else _BY_MEMBER
     found = await one(sql, query, scope, key, merchant.id, merchant.id, report.who, merchant.id, report.reference)

@@ -26,11 +26,15 @@ from exchange.purchases import ATTEMPTS, promise, refusal, unknown
 
 LARGEST: Final = 1_000
 
-# COPY does not know row-level security; columns as arrays are the next best thing.
-_INSERT: Final = f"""
-insert into exchange.purchase ({", ".join(purchase.COLUMNS)})
-select * from unnest({", ".join(f"%b::{kind}[]" for kind in purchase.TYPES)})
+# COPY does not know row-level security; columns as arrays are the next best thing, and what all rows share once.
+_ARRAYS: Final = {name: kind for name, kind in purchase.COLUMNS.items() if name not in purchase.SHARED}
+INSERT: Final = f"""
+insert into exchange.purchase ({", ".join((*purchase.SHARED, *_ARRAYS))})
+select {", ".join(f"%b::{purchase.COLUMNS[name]}" for name in purchase.SHARED)}, own.*
+from unnest({", ".join(f"%b::{kind}[]" for kind in _ARRAYS.values())}) as own
 """  # noqa: S608
+"""Takes `columns`."""
+
 _MEMBERS: Final = """
 select b.reference, b.id, c.holder from exchange.member b join exchange.customer c on c.id = b.customer_id
 where b.merchant_id = %s and (b.reference = any(%s) or b.id = any(%s))
@@ -58,12 +62,16 @@ async def accept(gateway: Gateway, merchant: Merchant, *, key: str, fingerprint:
             claim = await idempotency.find(sql, scope=scope, key=key, fingerprint=fingerprint)
             known = await _known(sql, merchant, items)
         if claim is not None:
-            return _answer(gateway, merchant, _repeated(items, known, claim.outcome or {}))
+            repeated = _repeated(items, known, claim.outcome or {})
+            return await asyncio.to_thread(_answer, gateway, merchant, repeated)
         results, fresh = await asyncio.to_thread(_judge_all, items, known, promise(gateway, merchant))
         offsetting = [row["holder"] for row in fresh if row["withheld"]]
         try:
             async with gateway.database.transaction(merchant.id) as sql:
-                claim = await idempotency.claim(sql, scope=scope, key=key, fingerprint=fingerprint, subject=None)
+                refused = {str(i): result.problem() for i, result in enumerate(results) if _is_refusal(result)}
+                claim = await idempotency.claim(
+                    sql, scope=scope, key=key, fingerprint=fingerprint, subject=None, outcome=refused
+                )
                 if claim.first:
                     if offsetting:
                         # What was looked up may have been offset by others since: it is judged again under the lock.
@@ -73,13 +81,11 @@ async def accept(gateway: Gateway, merchant: Merchant, *, key: str, fingerprint:
                     await store(sql, fresh)
                     if offsetting:
                         await shortfalls.offset(sql, fresh)
-                    refused = {str(i): result.problem() for i, result in enumerate(results) if _is_refusal(result)}
-                    await idempotency.keep(sql, scope=scope, key=key, outcome=refused)
         except psycopg.errors.UniqueViolation:
             continue
         if claim.first:
             gateway.metrics.purchases.inc(len(fresh))
-            return _answer(gateway, merchant, results)
+            return await asyncio.to_thread(_answer, gateway, merchant, results)
     raise RequestInFlight("Some of the references are being used by several requests at once.")
 
 
@@ -137,22 +143,26 @@ def _judge_all(items: Sequence[Item], known: Known, promise: Promise) -> tuple[l
                 if facts.holder in owed:
                     facts = purchase.withhold(facts, owed[facts.holder])
                     owed[facts.holder] -= facts.withheld
-                row = stored[item.reference] = purchase.accept(facts, promise)
+                row = stored[item.reference] = purchase.draft(facts, promise)
                 fresh.append(row)
             else:
                 purchase.same(row, facts)
             results.append(row)
         except ExchangeError as error:
             results.append(error)
+    purchase.sign(fresh, promise)
     return results, fresh
 
 
 async def store(sql: Connection, fresh: list[dict[str, Any]]) -> None:
-    """Whole rows, as `purchase.accept` makes them. Raises `UniqueViolation` for a reference that is there."""
-    if not fresh:
-        return
-    columns = [list(column) for column in zip(*map(purchase.values, fresh), strict=True)]
-    await sql.execute(_INSERT, columns)
+    """Whole rows of one request. Raises `UniqueViolation` for a reference that is there."""
+    if fresh:
+        await sql.execute(INSERT, columns(fresh))
+
+
+def columns(fresh: Sequence[dict[str, Any]]) -> list[Any]:
+    """Of one request's or one round's rows."""
+    return [*(fresh[0][name] for name in purchase.SHARED), *([row[name] for row in fresh] for name in _ARRAYS)]
 
 
 def _repeated(items: Sequence[Item], known: Known, refused: dict[str, dict[str, Any]]) -> list[Any]:

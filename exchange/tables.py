@@ -240,7 +240,8 @@ batch = Table(
 purchase = Table(
     "purchase",
     metadata,
-    Column("merchant_id", Uuid, ForeignKey("exchange.merchant.id"), primary_key=True),
+    # Neither merchant nor rule is a foreign key: one row for all purchases, locked by each of them (revision 0060).
+    Column("merchant_id", Uuid, primary_key=True),
     Column("id", Uuid, primary_key=True),
     Column("reference", Text, nullable=False),
     Column("fingerprint", LargeBinary, nullable=False),
@@ -274,9 +275,6 @@ purchase = Table(
         "(salt is null and octet_length(commitment) = 32 and commitment is not null)"
         " or (salt is not null and commitment is null)",
         name="purchase_salt",
-    ),
-    ForeignKeyConstraint(
-        ["merchant_id", "rule_version"], ["exchange.earning_rule.merchant_id", "exchange.earning_rule.version"]
     ),
     CheckConstraint("(batch_number is null) = (batch_index is null)", name="purchase_place"),
     CheckConstraint(

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Response
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, WithJsonSchema
 from pydantic.config import JsonDict
 
 from exchange import errors, openings
 from exchange.api.access import InGateway, merchant_with
-from exchange.api.forms import Decimal, Form, Reference
+from exchange.api.forms import Decimal, Form, Reference, answered
 from exchange.api.problems import Problem, documented, from_validation
 from exchange.api.purchases import PurchaseOut
 from exchange.errors import ExchangeError
@@ -87,7 +87,8 @@ class OpeningsOut(BaseModel):
 )  # fmt: skip
 async def bring(
     gateway: InGateway, merchant: Annotated[Merchant, merchant_with("openings:write")], body: OpeningsIn
-) -> dict[str, Any]:
+) -> Response:
     """Each becomes a signed receipt and is minted like a purchase. Safe to repeat without a key: a reference has its
     effect once, for ever."""
-    return await openings.accept(gateway, merchant, items=body.items(), enrol=body.enrol, dry_run=body.dry_run)
+    made = await openings.accept(gateway, merchant, items=body.items(), enrol=body.enrol, dry_run=body.dry_run)
+    return answered(made)

@@ -21,6 +21,7 @@ from exchange.errors import (
     InvalidRequest,
     MethodNotAllowed,
     NotFound,
+    Overloaded,
     RequestTooLarge,
     SignInNeeded,
     TooManyRequests,
@@ -57,9 +58,11 @@ def respond(error: ExchangeError, headers: Mapping[str, str] | None = None) -> R
 
 def documented(*errors: type[ExchangeError]) -> dict[int | str, dict[str, Any]]:
     """`responses` of a route: by status, one example for each problem. Every route can be called in a wrong form, with
-    too large a body and too often, and can lose its database."""
+    too large a body and too often, can meet a crowd, and can lose its database."""
     responses: dict[int | str, dict[str, Any]] = {}
-    always: tuple[type[ExchangeError], ...] = (InvalidRequest, RequestTooLarge, TooManyRequests, DatabaseUnavailable)
+    always: tuple[type[ExchangeError], ...] = (
+        InvalidRequest, RequestTooLarge, TooManyRequests, Overloaded, DatabaseUnavailable,
+    )  # fmt: skip
     for error in dict.fromkeys((*errors, *always)):
         entry = responses.setdefault(error.status, {"description": "", "content": {MEDIA_TYPE: {"examples": {}}}})
         entry["model"] = Problem

@@ -2,76 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 from uuid import UUID
 
-import pydantic_core
 from fastapi import APIRouter, Query, Request, Response
-from pydantic import (
-    AwareDatetime,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    StringConstraints,
-    TypeAdapter,
-    ValidationError,
-    model_validator,
-)
-from pydantic.config import JsonDict
+from pydantic import BaseModel, Field
 
-from exchange import errors, purchases, purchases_bulk
-from exchange.api.access import Fingerprint, InGateway, NeededKey, merchant_with
-from exchange.api.forms import AsOf, Decimal, Form, Placed, Reference, Text
-from exchange.api.problems import Problem, documented, from_validation
+from exchange import errors, idempotency, purchases, purchases_bulk, purchases_together
+from exchange.api import sales
+from exchange.api.access import Direct, InGateway, NeededKey, merchant_with
+from exchange.api.forms import AsOf, Placed, Reference, answered
+from exchange.api.problems import Problem, documented
 from exchange.merchant import Merchant
-from exchange.purchase import Report
+from exchange.purchases import Reported
 
 router = APIRouter(prefix="/v1/purchases", tags=["purchases"])
+reporting = APIRouter(prefix="/v1/purchases", tags=["purchases"], route_class=Direct)
 
 Reporting = Annotated[Merchant, merchant_with("purchases:write")]
 Reading = Annotated[Merchant, merchant_with("purchases:read")]
-
-_EXAMPLE: JsonDict = {
-    "reference": "till-7/2026-11-21/0042",
-    "member": "card-900417",
-    "amount": "12.34",
-    "currency": "USD",
-    "store": "Main Street 5",
-    "purchased_at": "2026-11-21T17:04:05Z",
-}
-
-
-def _rfc3339(value: object) -> object:
-    """Numbers would be read as Unix time."""
-    if not isinstance(value, str) or "T" not in value.upper():
-        raise ValueError("a time is an RFC 3339 string such as 2026-11-21T17:04:05Z")
-    return value
-
-
-class PurchaseIn(Form):
-    """A sale. Exactly one of `customer` (its id) and `member` (your number) says who bought."""
-
-    model_config = ConfigDict(json_schema_extra={"examples": [_EXAMPLE]})
-
-    reference: Reference
-    customer: UUID | None = None
-    member: Reference | None = None
-    amount: Decimal
-    currency: Annotated[str, StringConstraints(strict=True, pattern=r"^[A-Z]{3}$")] = Field(examples=["USD"])
-    store: Text | None = None
-    purchased_at: Annotated[AwareDatetime, BeforeValidator(_rfc3339)]
-
-    @model_validator(mode="after")
-    def _one_customer(self) -> PurchaseIn:
-        if (self.customer is None) == (self.member is None):
-            raise ValueError("exactly one of customer and member is needed")
-        return self
-
-    def report(self) -> Report:
-        return Report(
-            self.reference, self.customer, self.member, self.amount, self.currency, self.store, self.purchased_at
-        )
 
 
 class Domain(BaseModel):
@@ -85,7 +34,8 @@ class Receipt(BaseModel):
     """The programme's signed promise (EIP-712 `Receipt`): points that will be minted by `mint_by`.
 
     `purchase` commits to the facts of the sale with `salt` (`contracts/receipts.py`), which is gone once the customer
-    was erased; `signature` is `0x00 ‖ r ‖ vs`.
+    was erased; `signature` is `0x00 ‖ r ‖ vs` or, shared with others of a bulk request,
+    `0x03 ‖ r ‖ vs ‖ index ‖ siblings` (`contracts/receipt_tree.py`).
     """
 
     chain_id: int
@@ -160,83 +110,36 @@ _ITEM_REFUSALS = (
 )  # fmt: skip
 
 
-@router.post(
+@reporting.post(
     "",
     status_code=201,
     response_model=PurchaseOut,
     responses=documented(*_REFUSALS, *_ITEM_REFUSALS),
     summary="Report a purchase",
+    openapi_extra=sales.ONE,
 )
-async def report(
-    gateway: InGateway, merchant: Reporting, key: NeededKey, fingerprint: Fingerprint, body: PurchaseIn
-) -> Response:
+async def report(gateway: InGateway, merchant: Reporting, key: NeededKey, request: Request) -> Response:
     """Answers with a signed receipt once the purchase is safely stored. The same request, or the same reference with
     the same facts, has the same answer for ever, byte for byte, always with status 201."""
-    answer = await purchases.accept(gateway, merchant, key=key, fingerprint=fingerprint, report=body.report())
+    body, sale = sales.one(await request.body())
+    fingerprint = idempotency.fingerprint(request.method, request.url.path, body, secret=gateway.pepper)
+    answer = await purchases_together.accept(gateway, Reported(merchant, key, fingerprint, sale))
     return Response(answer, status_code=201, media_type="application/json")
 
 
-_ITEMS: TypeAdapter[list[PurchaseIn]] = TypeAdapter(list[PurchaseIn])
-_ITEM: TypeAdapter[PurchaseIn] = TypeAdapter(PurchaseIn)
-
-
-def _items(raw: list[Any]) -> list[purchases_bulk.Item]:
-    """All at once; only if one of them is malformed one by one, to find out which."""
-    try:
-        return [item.report() for item in _ITEMS.validate_python(raw)]
-    except ValidationError:
-        pass
-    items: list[purchases_bulk.Item] = []
-    for each in raw:
-        try:
-            items.append(_ITEM.validate_python(each).report())
-        except ValidationError as error:
-            items.append(from_validation(error.errors(include_input=False, include_url=False)))
-    return items
-
-
-@router.post(
+@reporting.post(
     "/bulk",
     response_model=BulkOut,
     responses=documented(*_REFUSALS, errors.PurchaseErased),
     summary="Report up to 1,000 purchases",
-    openapi_extra={
-        "requestBody": {
-            "required": True,
-            "content": {
-                "application/json": {
-                    "schema": {
-                        "type": "object",
-                        "required": ["purchases"],
-                        "additionalProperties": False,
-                        "properties": {
-                            "purchases": {
-                                "type": "array",
-                                "items": {"$ref": "#/components/schemas/PurchaseIn"},
-                                "minItems": 1,
-                                "maxItems": purchases_bulk.LARGEST,
-                            }
-                        },
-                    },
-                    "example": {"purchases": [_EXAMPLE]},
-                }
-            },
-        }
-    },
+    openapi_extra=sales.BULK,
 )
-async def report_many(
-    gateway: InGateway, merchant: Reporting, key: NeededKey, fingerprint: Fingerprint, request: Request
-) -> Response:
+async def report_many(gateway: InGateway, merchant: Reporting, key: NeededKey, request: Request) -> Response:
     """Every purchase is judged alone: one that is refused, with its own problem, harms no other. What was refused is
     answered the same under the same key; send it under a new key to have it judged again."""
-    sent = await request.body()
-    body: Any = pydantic_core.from_json(sent, allow_inf_nan=False) if sent else None
-    raw = body.get("purchases") if isinstance(body, dict) else None
-    if not isinstance(raw, list) or not 1 <= len(raw) <= purchases_bulk.LARGEST or len(body) != 1:
-        raise errors.InvalidRequest(
-            f"The body is an object with one field `purchases`, a list of 1 to {purchases_bulk.LARGEST}."
-        )
-    answer = await purchases_bulk.accept(gateway, merchant, key=key, fingerprint=fingerprint, items=_items(raw))
+    body, items = sales.bulk(await request.body())
+    fingerprint = idempotency.fingerprint(request.method, request.url.path, body, secret=gateway.pepper)
+    answer = await purchases_bulk.accept(gateway, merchant, key=key, fingerprint=fingerprint, items=items)
     return Response(answer, media_type="application/json")
 
 
@@ -246,9 +149,9 @@ async def report_many(
     responses=documented(errors.PurchaseNotFound, errors.Unauthenticated, errors.Forbidden, errors.MirrorUnavailable),
     summary="How far a purchase has come",
 )
-async def one(gateway: InGateway, merchant: Reading, id: UUID) -> dict[str, Any]:
+async def one(gateway: InGateway, merchant: Reading, id: UUID) -> Response:
     async with gateway.database.reading(merchant.id) as sql:
-        return await purchases.status(gateway, merchant, sql, id=id)
+        return answered(await purchases.status(gateway, merchant, sql, id=id))
 
 
 @router.get(
@@ -257,8 +160,6 @@ async def one(gateway: InGateway, merchant: Reading, id: UUID) -> dict[str, Any]
     responses=documented(errors.PurchaseNotFound, errors.Unauthenticated, errors.Forbidden, errors.MirrorUnavailable),
     summary="How far a purchase has come, by your reference",
 )
-async def by_reference(
-    gateway: InGateway, merchant: Reading, reference: Annotated[Reference, Query()]
-) -> dict[str, Any]:
+async def by_reference(gateway: InGateway, merchant: Reading, reference: Annotated[Reference, Query()]) -> Response:
     async with gateway.database.reading(merchant.id) as sql:
-        return await purchases.status(gateway, merchant, sql, reference=reference)
+        return answered(await purchases.status(gateway, merchant, sql, reference=reference))

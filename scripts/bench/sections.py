@@ -16,7 +16,7 @@ from typing import Any, Final
 import psutil
 
 from scripts import postgres
-from scripts.bench import minting, replaying
+from scripts.bench import minting, purchases, replaying
 from scripts.bench.bench import Bench
 from scripts.bench.figures import Figure, as_json, show
 from scripts.errors import CommandFailed
@@ -36,6 +36,8 @@ class Section:
 
 
 SECTIONS: Final = (
+    Section("purchases", "Purchases one by one, until they are safely stored", purchases.one_by_one),
+    Section("bulk", "Purchases in bulk, until they are safely stored", purchases.bulk),
     Section("minting", "A burst of purchases, from acceptance to the mirror", minting.measure),
     Section("replay", "Weeks of real purchases, end to end", replaying.measure),
 )

@@ -89,9 +89,8 @@ class Campaign:
             shop = self.world.chance.choice(self.world.shops)
             await self.world.sell_many(shop, self.world.chance.randint(1, max(2, min(300, 4 * PURCHASES // KILLS))))
             for _ in range(4):
-                sale = await self.world.sell(shop)
-            if self.world.chance.random() < 0.3:
-                await self.world.refund(shop, sale)
+                await self.world.sell(shop)
+            await self.world.refund_one(shop)
 
     async def watch(self) -> None:
         while not self.over:

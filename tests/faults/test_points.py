@@ -15,13 +15,14 @@ from pydantic import ValidationError
 from contracts import bindings, crash, eip712, signatures
 from contracts.crash import POINTS, Point
 from contracts.deployment import Deployment
+from contracts.rpc import to_hex
 from exchange.settings import Settings
 from indexer.settings import Settings as IndexerSettings
 from tests.conftest import ROOT
 from tests.faults.chaos import REPLACED, Chaos
 from tests.faults.oracle import require_exactly_once
 from tests.faults.processes import Postgres
-from tests.faults.world import LANES, World, living
+from tests.faults.world import LANES, World, address, living
 
 DEADLINE = 240.0
 WEEK = 7 * 86_400
@@ -81,11 +82,27 @@ async def _lose_blocks(world: World) -> None:
 
 
 async def _raise_the_base_fee(world: World) -> None:
+    """Above what a pending transaction of ours offers, until the relayer has outbid it."""
     world.node.ticking = False
-    for _ in range(12):
+    await _something_pending(world)
+    died = world.programs["relayer-1"].kills.total()
+    for _ in range(20):
         await world.node.mine(base_fee=60 * 10**9)
-        await asyncio.sleep(0.15)
+        await asyncio.sleep(0.4)
+        if world.programs["relayer-1"].kills.total() > died:
+            break
+    await world.node.mine(base_fee=10**9)
     world.node.ticking = True
+
+
+async def _something_pending(world: World) -> None:
+    lane = to_hex(address(LANES[0]))
+
+    async def pending() -> bool:
+        counts = [await world.node.ask("eth_getTransactionCount", lane, block) for block in ("latest", "pending")]
+        return int(counts[0], 16) < int(counts[1], 16)
+
+    await world.until(pending, seconds=30, what="the relayer has sent something")
 
 
 async def _ask_the_impossible(world: World) -> None:
@@ -115,14 +132,14 @@ async def _let_finality_move_alone(world: World) -> None:
 async def _steal_a_nonce(world: World) -> None:
     """A pending transaction of ours is replaced by somebody else's, and that one becomes final."""
     world.node.ticking = False
-    chaos = Chaos(world, LANES[:1], world.chance, (REPLACED,), pause=0.0)
-    deadline = time.monotonic() + 10
-    while not await chaos.do(REPLACED):
-        assert time.monotonic() < deadline, "nothing is pending"
-        await asyncio.sleep(0.1)
-    for _ in range(30):
+    await _something_pending(world)
+    await Chaos(world, LANES[:1], world.chance, (REPLACED,), pause=0.0).do(REPLACED)
+    died = world.programs["relayer-1"].kills.total()
+    for _ in range(60):
         await world.node.mine()
-        await asyncio.sleep(0.12)
+        await asyncio.sleep(0.2)
+        if world.programs["relayer-1"].kills.total() > died:
+            break
     world.node.ticking = True
 
 
@@ -160,8 +177,8 @@ async def _trade(world: World, enough: asyncio.Event) -> None:
     while not enough.is_set():
         shop = world.chance.choice(world.shops)
         await world.sell_many(shop, 7)
-        sale = await world.sell(shop)
-        await world.refund(shop, sale)
+        await world.sell(shop)
+        await world.refund_one(shop)
         await asyncio.sleep(0.05)
 
 

@@ -28,7 +28,8 @@ async def trade(world: World, enough: asyncio.Event, *, pause: float = 0.2) -> N
     while not enough.is_set():
         shop = world.chance.choice(world.shops)
         await world.sell_many(shop, world.chance.randint(1, 30))
-        await world.refund(shop, await world.sell(shop))
+        await world.sell(shop)
+        await world.refund_one(shop)
         await asyncio.sleep(pause)
 
 

@@ -12,6 +12,7 @@ killed.
 from __future__ import annotations
 
 import ctypes
+import importlib
 import json
 import os
 import runpy
@@ -19,18 +20,20 @@ import select
 import signal
 import sys
 from io import FileIO
-from typing import Any
+from typing import Any, Final
 
-# What the programs import, so that the forks find it in memory.
-import psycopg_pool  # noqa: F401
-import uvicorn.loops.uvloop
-import uvicorn.protocols.http.httptools_impl  # noqa: F401
-
-import indexer.follow
-import indexer.settings  # noqa: F401
+PROGRAMS: Final = (
+    "psycopg_pool", "uvicorn.lifespan.on", "uvicorn.loops.uvloop", "uvicorn.protocols.http.httptools_impl",
+    "exchange.app", "exchange.logs", "exchange.relayer.run", "exchange.relayer.settings", "exchange.webhooks.deriving",
+    "exchange.webhooks.destination", "exchange.webhooks.sending", "exchange.webhooks.warning", "indexer.follow",
+    "indexer.settings",
+)  # fmt: skip
+"""What the programs import, so that the forks find it in memory."""
 
 
 def main() -> None:
+    for module in PROGRAMS:
+        importlib.import_module(module)
     woken, wake = os.pipe()
     os.set_blocking(woken, False)
     os.set_blocking(wake, False)
