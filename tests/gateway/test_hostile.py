@@ -67,7 +67,8 @@ async def test_no_address_and_no_header_makes_a_route_fail(client: Client) -> No
             body = None if route.method == "GET" else {"allowed": True, "points_per_unit": "1", "amount": "1"}
             for who in (shop.once(), client.operator):
                 answer = await client.http.request(route.method, f"{path}?{query}", headers=who, json=body)
-                assert answer.status_code < 500, (route, name[:20], answer.text)
+                # Nobody mines here: that is what /readyz may say.
+                assert answer.status_code < 500 or route.path == "/readyz", (route, name[:20], answer.text)
     long = {**shop.auth, "idempotency-key": "k" * 5_000}
     for headers in (
         long, {**shop.auth, "idempotency-key": "\u00e9"}, {"authorization": "Bearer " + "x" * 5_000},
