@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Iterator
+
 import pytest
 
 from tests.gateway.conftest import Client
@@ -17,6 +20,15 @@ FIELDS = (
     "reference", "member", "customer", "amount", "currency", "store", "purchased_at", "slug", "name", "symbol", "order",
     "kind", "into", "charity", "to", "holder", "programme", "url", "label", "title", "points", "points_per_unit",
 )  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def _stack_of_a_gateway() -> Iterator[None]:
+    """py-evm, which other tests load, lets recursion go 50 times as deep as it may in the process of a gateway."""
+    before = sys.getrecursionlimit()
+    sys.setrecursionlimit(1_000)
+    yield
+    sys.setrecursionlimit(before)
 
 
 @pytest.mark.asyncio
