@@ -197,7 +197,7 @@ async def assign(context: Context, head: Head) -> int:
     room = await store.room(connection, lane.signer, context.chain.max_in_flight)
     budget = room * BUNDLE_GAS
     calls = await store.queued(connection, lane, gas_budget=budget) if room else []
-    ready = await _ready(context, calls) if calls else []
+    ready = await _ready(context, head, calls) if calls else []
     if not ready:
         return 0
     sign = partial(_sign, context, head, room)
@@ -219,19 +219,24 @@ def _sign(context: Context, head: Head, room: int, next_nonce: int, calls: Seque
     )
 
 
-async def _ready(context: Context, calls: Sequence[Queued]) -> list[Queued]:
+async def _ready(context: Context, head: Head, calls: Sequence[Queued]) -> list[Queued]:
     """The calls that may be placed: their targets exist, and intents would take effect now.
 
     An intent that would revert is refused and never gets a nonce, but only once nothing that came before it is on its
-    way, or nothing could mend it: until then it is held. A held call holds the later ones of its sequence.
+    way, or nothing could mend it: until then it is held. A held call holds the later ones of its sequence. What is on
+    its way is read before the simulation, and the simulation counts only if the node had the head that we went by: else
+    what we know to be on the chain may be missing there.
     """
     held = await _without_code(context, calls)
     intents = [c for c in calls if c.kind in JUDGED_KINDS and c.id not in held]
-    outcomes = await node.simulate(context.rpc, intents, sender=context.chain.bundle) if intents else []
-    settled = await store.settled_below(context.connection) if any(outcomes) else 0
+    settled, minting = await store.unsettled(context.connection, head.number) if intents else (0, set())
+    outcomes, there = (
+        await node.simulate(context.rpc, intents, sender=context.chain.bundle, head=head) if intents else ([], False)
+    )
     refusals: dict[int, str] = {}
     for call, error in zip(intents, outcomes, strict=True):
-        if isinstance(error, Reverted) and (call.id < settled or is_hopeless(error.data)):
+        final = there and call.id < settled and not (call.kind == "clawback" and call.sequence in minting)
+        if isinstance(error, Reverted) and (final or is_hopeless(error.data)):
             refusals[call.id] = describe_error(error.data) if error.data else error.message
             context.metrics.failures.labels("refused", refusals[call.id].partition("(")[0]).inc()
         elif error is not None:

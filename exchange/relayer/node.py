@@ -127,10 +127,19 @@ async def without_code(rpc: Rpc, targets: Collection[bytes]) -> set[bytes]:
     return {t for t, code in zip(ordered, answers, strict=True) if _found(code) == "0x"}
 
 
-async def simulate(rpc: Rpc, calls: Sequence[Queued], *, sender: bytes) -> list[NodeError | None]:
-    """What each call would meet now, alone: None is success, `Reverted` a refusal, anything else says nothing."""
-    answers = await rpc.batch([_as_call(call, sender) for call in calls])
-    return [answer if isinstance(answer, NodeError) else None for answer in answers]
+async def simulate(
+    rpc: Rpc, calls: Sequence[Queued], *, sender: bytes, head: Head
+) -> tuple[list[NodeError | None], bool]:
+    """What each call would meet now, alone: None is success, `Reverted` a refusal, anything else says nothing.
+
+    And whether the node that answered has `head`: one that lags, or came back from an older state, knows less than we.
+    """
+    answers = await rpc.batch(
+        [("eth_getBlockByNumber", (to_quantity(head.number), False)), *(_as_call(call, sender) for call in calls)]
+    )
+    outcomes = [answer if isinstance(answer, NodeError) else None for answer in answers[1:]]
+    block = answers[0]
+    return outcomes, isinstance(block, dict) and block.get("hash") == to_hex(head.hash)
 
 
 def _as_call(call: Queued, sender: bytes) -> Call:

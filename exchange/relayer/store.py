@@ -370,21 +370,26 @@ async def fill(connection: AsyncConnection, signer: bytes, signed: Sequence[Sign
                 await _insert(connection, signer, one)
 
 
-async def settled_below(connection: AsyncConnection) -> int:
-    """The first call that may still change what a later one finds: queued or not yet on the chain.
+async def unsettled(connection: AsyncConnection, head: int) -> tuple[int, set[bytes]]:
+    """The first call that may still change what a later one finds: queued, or not on the chain up to block `head`.
 
     Intents in the queue do not count, or those that wait would wait for each other; nor does a mint that its
-    programme's limits keep back.
+    programme's limits keep back, but for the clawbacks of that programme. So the programmes with mints in the queue,
+    too.
     """
     cursor = await connection.execute(
-        "select coalesce(min(id), 9223372036854775807) from ("
+        "select coalesce(min(id), 9223372036854775807), (select array_agg(distinct sequence)"
+        " from exchange.call where state = 'queued' and kind = 'mint') from ("
         " select min(id) as id from exchange.call where state = 'queued' and tries = 0 and kind <> all(%s)"
         " union all select min(c.id) from exchange.transaction t join exchange.call c on c.transaction_id = t.id"
-        " where t.state in ('signed', 'sent') and t.state <> 'final') as open",
-        (list(JUDGED_KINDS),),
+        " where t.state in ('signed', 'sent') and t.state <> 'final'"
+        " union all select min(c.id) from exchange.transaction t join exchange.call c on c.transaction_id = t.id"
+        " where t.state = 'included' and t.state <> 'final' and t.block > %s) as open",
+        (list(JUDGED_KINDS), head),
+        binary=True,
     )
     row = await cursor.fetchone()
-    return 0 if row is None else int(row[0])
+    return (0, set()) if row is None else (int(row[0]), set(row[1] or ()))
 
 
 async def refuse(connection: AsyncConnection, refusals: Sequence[tuple[int, str]]) -> None:

@@ -402,10 +402,14 @@ def _background(stack: AsyncExitStack, work: Any) -> None:
 
 
 async def _dumping(node: Node, seconds: float) -> None:
+    """A dump stops the node, the longer the more it holds: it is given most of the time for blocks."""
+    took = 0.0
     while True:
-        await asyncio.sleep(seconds)
+        await asyncio.sleep(max(seconds, 4 * took))
+        begun = time.monotonic()
         with contextlib.suppress(ChainError, OSError, ValueError):
             await node.dump()
+        took = time.monotonic() - begun
 
 
 def address(key: bytes) -> bytes:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Sequence
+from typing import Any
 
 import pytest
 
 from contracts.bindings import CLAWED_BACK_TOPIC, ClawedBack
-from contracts.rpc import from_hex, to_hex
+from contracts.errors import NodeError
+from contracts.rpc import Call, Rpc, from_hex, to_hex
 from exchange.relayer.refunding import refund_everyone
-from tests.relayer.rig import MASTER, Programme, Rig
+from tests.relayer.rig import MASTER, RELAYER, Programme, Rig
 
 pytestmark = pytest.mark.asyncio
 
@@ -92,6 +95,62 @@ async def test_a_clawback_whose_batch_left_the_chain_is_made_again(rig: Rig) -> 
     await rig.settle(4)
     assert len(await taken_back(rig, programme)) == 1
     assert await rig.balance(programme, holder) == 30
+
+
+class Forgetful(Rpc):
+    """A node that restarts from an older state just when a clawback is simulated, after it told its head."""
+
+    snapshot = ""
+
+    async def batch(self, calls: Sequence[Call]) -> list[Any | NodeError]:
+        if self.snapshot and any(method == "eth_call" for method, _ in calls):
+            await self.call("evm_revert", self.snapshot)
+            self.snapshot = ""
+        return await super().batch(calls)
+
+
+async def test_a_clawback_is_not_refused_by_a_node_that_forgot_its_batch_meanwhile(rig: Rig) -> None:
+    programme = await rig.programme()
+    [customer] = await rig.customers(1)
+    await rig.settle()
+    async with Forgetful(rig.anvil.url) as forgetful:
+        forgetful_from = await rig.rpc.call("evm_snapshot")
+        await rig.purchases(programme, 7, customers=[customer])
+        await rig.batch()
+        await rig.settle()
+        await refund(rig, programme, 0, taken=5, points=5)
+        await queue(rig)
+        forgetful.snapshot = forgetful_from
+        await rig.step(rpc=forgetful, only=RELAYER)
+    assert not forgetful.snapshot, "nothing was simulated"
+    assert await rig.all("select state, failure from exchange.call where kind = 'clawback'") == [("queued", None)]
+    await rig.mine(3)
+    await rig.settle(4)
+    assert len(await taken_back(rig, programme)) == 1
+    assert await rig.balance(programme, customer[1]) == 30
+
+
+async def test_a_clawback_waits_for_a_batch_that_is_tried_again_later(rig: Rig) -> None:
+    """After a reorganisation its programme's limits keep the batch back for a while."""
+    programme = await rig.programme()
+    await rig.settle()
+    snapshot = await rig.rpc.call("evm_snapshot")
+    await rig.purchases(programme, 7, customers=await rig.customers(1))
+    await rig.batch()
+    await rig.settle()
+    await refund(rig, programme, 0, taken=5, points=5)
+    await queue(rig)
+    await rig.rpc.call("evm_revert", snapshot)
+    await rig.sql.execute(
+        "update exchange.transaction set state = 'lost', block = null, block_hash = null, succeeded = null"
+        " where id = (select transaction_id from exchange.call where kind = 'mint')"
+    )
+    await rig.sql.execute(
+        "update exchange.call set state = 'queued', transaction_id = null, position = null, tries = 1,"
+        " not_before = now() + interval '1 hour' where kind = 'mint'"
+    )
+    await rig.step(only=RELAYER)
+    assert await rig.all("select state from exchange.call where kind = 'clawback'") == [("queued",)]
 
 
 async def test_a_clawback_that_somebody_else_relayed_counts_as_made(rig: Rig) -> None:
