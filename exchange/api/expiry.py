@@ -38,7 +38,7 @@ class ExpiringOut(BaseModel):
     "",
     response_model=ExpiringOut,
     responses=documented(
-        errors.Unauthenticated, errors.MerchantNotFound, errors.InvalidRequest, errors.InvalidAddress,
+        errors.Unauthenticated, errors.Forbidden, errors.MerchantNotFound, errors.InvalidRequest, errors.InvalidAddress,
         errors.MirrorUnavailable,
     ),
     summary="Holders whose points expire soon",

@@ -65,7 +65,7 @@ class Instructions(BaseModel):
     transactions: list[Step]
 
 
-_ACCESS = (errors.Unauthenticated, errors.MerchantNotFound)
+_ACCESS = (errors.Unauthenticated, errors.Forbidden, errors.MerchantNotFound)
 
 
 @router.get(

@@ -5,7 +5,7 @@ call and each purchase's place in it: numbers are gapless, and no purchase is in
 however many relayers run. `for no key update` is the lock that new purchases' foreign keys do not collide with.
 
 A purchase waits until its return window has closed, and what refunds took away before is not minted. A refund locks
-the purchase alone, and placing waits for it: if nothing is left to mint, nothing is placed until the next round.
+the purchase alone, and placing waits for it: if one of them changed meanwhile, nothing is placed until the next round.
 
 A batch leaves when it is full, or when its merchant has none waiting to be placed: while the chain is slow or down,
 purchases gather in full batches instead of many small ones.
@@ -111,7 +111,7 @@ def commitment_of(purchase: Purchase, currency: str) -> bytes:
 
 
 class _Refunded(Exception):
-    """When a purchase was refunded whole while it was being placed, and leaves a gap."""
+    """When a purchase was refunded while it was being placed, and leaves a gap."""
 
 
 async def batch_everyone(connection: AsyncConnection, *, master: bytes, chain_id: int, size: int, now: int) -> int:
@@ -182,16 +182,17 @@ p.points - p.cancelled, p.salt, p.commitment
 """
 """What a `Purchase` is read by."""
 
+# By its place in the table, for without statistics a planner would as soon look for each id among all of the merchant's
+# purchases. A row that a refund has just changed is at another place: it is missing, and `_place` sees the gap.
 _PLACE = f"""
 with waiting as (
-    select id, row_number() over (order by available_at, id) - 1 as place
+    select ctid, row_number() over (order by available_at, id) - 1 as place
     from exchange.purchase
     where merchant_id = %(merchant)s and batch_number is null and points > cancelled and available_at <= %(now)s
     order by available_at, id limit %(most)s
 )
 update exchange.purchase p set batch_number = %(first)s + place / %(size)s, batch_index = place %% %(size)s
-from waiting
-where p.merchant_id = %(merchant)s and p.id = waiting.id and p.batch_number is null and p.points > p.cancelled
+from waiting where p.ctid = waiting.ctid
 returning p.batch_number, p.batch_index, {FACTS}
 """  # noqa: S608
 

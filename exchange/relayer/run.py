@@ -31,8 +31,9 @@ from exchange.relayer.signers import Signer, ensure_signers, signers
 FIRST_WAIT, LONGEST_WAIT = 0.2, 5.0
 LOCK_WAIT = 1.0
 
-ROLE = "-c role=points_relayer"
-"""In PostgreSQL: what the relayer needs, and no customer, member or API key (revision 0011)."""
+ROLE = "-c role=points_relayer -c enable_hashjoin=off -c enable_mergejoin=off"
+"""In PostgreSQL: what the relayer needs, and no customer, member or API key (revision 0011). It reads few rows of large
+tables by their keys; where statistics are old, the planner would read whole tables."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Iterator
+
 import pytest
 
 from tests.gateway.conftest import Client
@@ -17,6 +20,15 @@ FIELDS = (
     "reference", "member", "customer", "amount", "currency", "store", "purchased_at", "slug", "name", "symbol", "order",
     "kind", "into", "charity", "to", "holder", "programme", "url", "label", "title", "points", "points_per_unit",
 )  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def _stack_of_a_gateway() -> Iterator[None]:
+    """py-evm, which other tests load, lets recursion go 50 times as deep as it may in the process of a gateway."""
+    before = sys.getrecursionlimit()
+    sys.setrecursionlimit(1_000)
+    yield
+    sys.setrecursionlimit(before)
 
 
 @pytest.mark.asyncio
@@ -67,7 +79,8 @@ async def test_no_address_and_no_header_makes_a_route_fail(client: Client) -> No
             body = None if route.method == "GET" else {"allowed": True, "points_per_unit": "1", "amount": "1"}
             for who in (shop.once(), client.operator):
                 answer = await client.http.request(route.method, f"{path}?{query}", headers=who, json=body)
-                assert answer.status_code < 500, (route, name[:20], answer.text)
+                # Nobody mines here: that is what /readyz may say.
+                assert answer.status_code < 500 or route.path == "/readyz", (route, name[:20], answer.text)
     long = {**shop.auth, "idempotency-key": "k" * 5_000}
     for headers in (
         long, {**shop.auth, "idempotency-key": "\u00e9"}, {"authorization": "Bearer " + "x" * 5_000},

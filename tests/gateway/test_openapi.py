@@ -79,7 +79,7 @@ async def test_whatever_is_sent_to_the_described_api_is_answered_as_described(
             "--checks", ",".join(CHECKS), "--exclude-path-regex", STREAMS, "--seed", str(SEED), "--phases", PHASES,
             *(("--max-time", SECONDS) if SECONDS else ()),
             "--continue-on-failure", "--no-color", "--request-timeout", "30", "--generation-database", "none",
-            *(part for name, value in headers.items() for part in ("--header", f"{name}: {value}")),
+            *(part for name, value in headers.items() for part in ("--header", f"{name.title()}: {value}")),
         ]  # fmt: skip
         ran = await asyncio.to_thread(
             subprocess.run, command, cwd=tmp_path, capture_output=True, text=True, check=False

@@ -9,7 +9,7 @@ import pytest
 from eth_hash.backends.pysha3 import keccak256 as keccak
 
 from contracts import eip712, receipts, signatures
-from exchange.relayer.batching import Merchant, Purchase, batch_everyone, leaf_of
+from exchange.relayer.batching import _PLACE, Merchant, Purchase, batch_everyone, leaf_of
 from tests.relayer.rig import MASTER, Programme, Rig
 
 pytestmark = pytest.mark.asyncio
@@ -116,3 +116,14 @@ async def test_a_key_sealed_for_another_merchant_signs_nothing(rig: Rig) -> None
 
 async def test_the_merchant_row_is_read_as_the_code_expects() -> None:
     assert Merchant._fields == ("id", "programme", "issuer_key", "next_batch", "currency")
+
+
+async def test_a_purchase_is_placed_without_a_search_whatever_is_known_of_its_table(rig: Rig) -> None:
+    programme = await rig.programme()
+    await rig.purchases(programme, 400, customers=await rig.customers(3))
+    values = {"merchant": programme.merchant, "first": 1, "size": 10, "most": 100, "now": 2**40}
+    for statistics in ("", "analyze exchange.purchase"):
+        await rig.sql.execute(statistics.encode())
+        cursor = await rig.relaying.execute(f"explain {_PLACE}".encode(), values)
+        plan = "\n".join(row[0] for row in await cursor.fetchall())
+        assert "Tid Scan on purchase p" in plan, plan

@@ -134,7 +134,7 @@ async def test_the_process_takes_its_settings_from_the_environment_and_stops_cle
             process.kill()
     assert process.returncode == 0
     assert errors == b""
-    assert b'"event": "stopped"' in output
+    assert b'"event":"stopped"' in output
     assert RELAYER.hex().encode() not in output
     assert OPERATOR.hex().encode() not in output
 

@@ -234,7 +234,7 @@ GRANTS: Final = {
         "select (id, customer_id, created_at, used_at), delete on exchange.credential",
         "select (id, customer_id, method, agent, signed_in_at, seen_at, ended_at), delete on exchange.session",
     ),
-    "points_customer": ("select (merchant_id) on exchange.hold",),
+    "points_customer": ("select (merchant_id) on exchange.hold", "select (id) on exchange.member"),
 }
 
 _OWN: Final = "merchant_id = (select exchange.tenant())"
