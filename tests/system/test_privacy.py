@@ -65,7 +65,7 @@ def shop(network: Network) -> Private:
     made.network, made.operator = network, network.settings["POINTS_OPERATOR_API_KEY"]
     body = {
         "slug": "private", "name": "Private", "symbol": "PRIV", "currency": "EUR", "margin": "1000.00",
-        "points_per_unit": "1", "quote": {"bid": "0.0099", "ask": "0.0100"},
+        "points_per_unit": "1", "quote": {"bid": "0.0099", "ask": "0.0100"}, "pin_from": "never",
     }  # fmt: skip
     answer = network.post("/v1/merchants", body, key=made.operator, once="private").json()
     made.id, made.key, made.programme = answer["id"], answer["api_key"], answer["programme"]
