@@ -154,7 +154,7 @@ async def _of_merchant(gateway: Gateway, at: Merchant, person: UUID, id: UUID) -
             "membership.json": {**membership, "holder": checksum(holder), "merchant": at.name},
             "profile.json": profile,
             "purchases.json": bought,
-            "refunds.json": await _refunds(gateway, at, [UUID(each["id"]) for each in bought]),
+            "refunds.json": await _refunds(gateway, at, [each["id"] for each in bought]),
             "holds.json": [{**each, "amount": points.render_points(int(each["amount"]))} for each in held],
             "intents.json": acts,
             "balances.json": await _balances(gateway, at, holder),
