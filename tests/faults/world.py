@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import itertools
 import random
+import socket
 import time
 import zlib
 from collections import Counter
@@ -297,6 +298,15 @@ def deployed(folder: Path) -> tuple[Deployment, Path]:
     return made, folder / "state.json"
 
 
+def quiet_port() -> int:
+    """Below those that the system gives to whoever asks: while its owner is dead, nobody else takes it."""
+    while True:
+        port = random.SystemRandom().randrange(20_000, 32_000)
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) != 0:
+                return port
+
+
 async def _dump(url: str, path: Path) -> None:
     async with Rpc(url) as rpc:
         await chain.dump(rpc, path)
@@ -327,7 +337,7 @@ async def living(
     await asyncio.to_thread(create_schema, postgres.url)
     async with AsyncExitStack() as stack:
         anvil = Anvil(
-            free_port(),
+            quiet_port(),
             ("--no-mining", "--slots-in-an-epoch", str(slots), "--order", "fifo", "--no-request-size-limit"),
             history=history,
         )  # fmt: skip
@@ -338,7 +348,7 @@ async def living(
         proxy = await stack.enter_async_context(between(anvil.url, seed=seed))
         receiver = await stack.enter_async_context(receiving(Receiver()))
         zygote = await stack.enter_async_context(forking())
-        ports = [free_port() for _ in range(gateways)]
+        ports = [quiet_port() for _ in range(gateways)]
         variables = {
             "POINTS_DATABASE_URL": postgres.url,
             "POINTS_RPC_URL": proxy.url,
