@@ -25,6 +25,7 @@ from exchange.app import create_app
 from exchange.database import create_schema
 from exchange.settings import Settings
 from indexer import tables as mirror_tables
+from tests.databases import fill
 
 OPERATOR = "test-operator-key-0123456789"
 LANE = bytes([0xAA]) * 20
@@ -231,6 +232,11 @@ def create_mirror(url: str) -> None:
 
 
 def create_tables(url: str) -> None:
+    """In an empty database."""
+    fill(url, "gateway", _make_tables)
+
+
+def _make_tables(url: str) -> None:
     create_schema(url)
     create_mirror(url)
     with psycopg.connect(url, autocommit=True) as connection:

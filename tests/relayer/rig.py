@@ -31,6 +31,7 @@ from exchange.relayer.metrics import make_metrics
 from exchange.relayer.run import ROLE, Relayer
 from exchange.relayer.signers import Signer, ensure_signers, signers
 from tests.conftest import Anvil
+from tests.databases import fill
 
 MASTER = b"m" * 32
 OPERATOR = bytes.fromhex("ac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80")
@@ -272,7 +273,7 @@ def dump_state(anvil: Anvil, path: Path) -> None:
 
 @asynccontextmanager
 async def open_rig(database: str, anvil: Anvil, deployment: Deployment, **options: Any) -> AsyncIterator[Rig]:
-    await asyncio.to_thread(create_schema, database)
+    await asyncio.to_thread(fill, database, "relayer", create_schema)
     connection = await psycopg.AsyncConnection.connect(database, autocommit=True)
     relaying = await psycopg.AsyncConnection.connect(database, autocommit=True, options=ROLE)
     async with Rpc(anvil.url) as rpc, connection, relaying:
