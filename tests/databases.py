@@ -1,4 +1,4 @@
-"""Databases with tables in them, copied from one that was made once: a copy takes a quarter of the time of the revisions."""
+"""Databases with tables in them, copied from one that was made once: a quarter of the time that the revisions take."""
 
 from __future__ import annotations
 

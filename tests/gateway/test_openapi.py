@@ -29,8 +29,8 @@ from tests.gateway.test_sessions import signed_in
 SEED = int(os.environ.get("SEED", time.time_ns() % 2**32))
 SECONDS = os.environ.get("SECONDS", "")
 """Of the long form, for each role."""
-PART = 1 if SECONDS else 5
-"""A fifth of the paths for each role in the short form."""
+PART = 1 if SECONDS else 10
+"""A tenth of the paths for each role in the short form."""
 PHASES = "examples,coverage,fuzzing,stateful" if SECONDS else "examples,coverage"
 
 CHECKS = (
