@@ -24,11 +24,11 @@ class Kind:
 
 
 def _points(column: str) -> str:
-    return f"round({column}::numeric / 100, 2)::text"
+    return f"round(({column})::numeric / 100, 2)::text"
 
 
 def _tokens(column: str) -> str:
-    return f"round({column}::numeric / 1000000, 6)::text"
+    return f"round(({column})::numeric / 1000000, 6)::text"
 
 
 def _hex(column: str) -> str:

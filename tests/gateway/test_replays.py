@@ -185,6 +185,7 @@ async def test_replays_through_kills_and_time_outs_make_nothing_new_and_answer_t
                 _killer(replay),
                 _relayer(database, settings, replay),
             )
+        await _relayer(database, settings, replay)  # what was accepted while the others ended
     finally:
         gateways.stop()
     tally = replay.tally
