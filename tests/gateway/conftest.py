@@ -233,10 +233,10 @@ def create_mirror(url: str) -> None:
 
 def create_tables(url: str) -> None:
     """In an empty database."""
-    fill(url, "gateway", _make_tables)
+    fill(url, "gateway", make_tables)
 
 
-def _make_tables(url: str) -> None:
+def make_tables(url: str) -> None:
     create_schema(url)
     create_mirror(url)
     with psycopg.connect(url, autocommit=True) as connection:

@@ -21,7 +21,7 @@ from exchange.app import create_app
 from exchange.database import ROLES, UnsafeLogin, connect, create_schema, one, rows
 from exchange.relayer.run import ROLE as RELAYER
 from exchange.settings import Settings
-from tests.gateway.conftest import Client, Shop, create_tables, sale, serve
+from tests.gateway.conftest import Client, Shop, create_tables, make_tables, sale, serve
 from tests.gateway.routes import routes
 
 # --- over HTTP
@@ -635,7 +635,7 @@ async def test_an_ordinary_owner_migrates_and_serves(
         connection.execute("drop schema exchange cascade")
         name = urlsplit(database).path[1:]
         connection.execute(f'grant create on database "{name}" to {urlsplit(owner).username}'.encode())
-    create_tables(owner)
+    make_tables(owner)
     async with serve(make_settings(database_url=owner)) as client:
         shop, rival = await two_merchants_with_everything(client)
         with acting(owner, "points_merchant", rival.id) as merchant:
