@@ -6,6 +6,7 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from functools import partial
+from typing import Final
 
 from fastapi import FastAPI
 
@@ -46,6 +47,9 @@ from exchange.metrics import Measured, Metrics
 from exchange.settings import Settings, refuse_unsafe_origin
 from exchange.streams import Streams
 
+APART: Final = 0.01
+"""Seconds between rounds of look-ups of keys, and between rounds of a merchant's purchases, in each worker."""
+
 DESCRIPTION = """
 Every merchant's loyalty points are a token that the merchant alone issues; customers earn, spend, send, swap and give
 them away without gas. Amounts are decimal strings. Refusals are RFC 9457 problems with a stable `type` and what to do.
@@ -71,8 +75,8 @@ def create_app(settings: Settings, *, clock: Callable[[], float] = time.time) ->
             limits=make_limits(settings),
             clock=clock,
             streams=Streams(),
-            keys=Gathering(partial(auth.callers, database)),
-            purchases=Gathering(purchases_together.accept_round),
+            keys=Gathering(partial(auth.callers, database), apart=APART),
+            purchases=Gathering(purchases_together.accept_round, apart=APART),
             rpc=rpc,
             hashing=Hashing(),
         )

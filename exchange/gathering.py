@@ -1,8 +1,10 @@
 """What is cheaper done together: whoever asks while a round is under way is in the next one.
 
-There is no clock in it. Somebody who asks alone is served at once; the more ask, the larger the rounds, up to a bound,
-and beyond another bound nobody is let in. A round answers each of its askers alone, with a result or a refusal; if it
-fails as a whole they all learn why. An asker that gave up before its round began was never there.
+Somebody who asks alone is served at once; the more ask, the larger the rounds, up to a bound, and beyond another bound
+nobody is let in. A round costs as much as several askers more in it, so after a round of several the next waits until a
+set time has passed since that one began: a machine that is half busy must not spend the other half on small rounds. A
+round answers each of its askers alone, with a result or a refusal; if it fails as a whole they all learn why. An asker
+that gave up before its round began was never there.
 """
 
 from __future__ import annotations
@@ -22,7 +24,8 @@ Result = TypeVar("Result")
 class Gathering(Generic[Asked, Result]):
     """Rounds of at most `most`, one after the other for each group; at most `room` wait in all.
 
-    `work` answers a round: results or exceptions, in the order in which it was asked.
+    `work` answers a round: results or exceptions, in the order in which it was asked. `apart` is the least time between
+    the beginning of a round of several and that of the next of its group, in seconds.
     """
 
     def __init__(
@@ -31,10 +34,12 @@ class Gathering(Generic[Asked, Result]):
         *,
         most: int = 100,
         room: int = 2_000,
+        apart: float = 0.0,
     ) -> None:
         self._work = work
         self._most = most
         self._room = room
+        self._apart = apart
         self._asked = 0
         self._groups: dict[Hashable, deque[tuple[Asked, asyncio.Future[Result]]]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -59,10 +64,13 @@ class Gathering(Generic[Asked, Result]):
             self._asked -= 1
 
     async def _rounds(self, group: Hashable) -> None:
-        waiting = self._groups[group]
+        waiting, clock = self._groups[group], asyncio.get_running_loop().time
         try:
             while waiting:
+                begun, several = clock(), len(waiting) > 1
                 await self._round([waiting.popleft() for _ in range(min(self._most, len(waiting)))])
+                if several and (early := begun + self._apart - clock()) > 0:
+                    await asyncio.sleep(early)
         finally:
             del self._groups[group]
             for _, answer in waiting:

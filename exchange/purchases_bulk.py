@@ -37,8 +37,9 @@ from unnest({", ".join(f"%b::{kind}[]" for kind in _ARRAYS.values())}) as own
 
 _MEMBERS: Final = """
 select b.reference, b.id, c.holder from exchange.member b join exchange.customer c on c.id = b.customer_id
-where b.merchant_id = %s and (b.reference = any(%s) or b.id = any(%s))
+where b.merchant_id = %b and b.{column} = any(%b)
 """
+_STORED: Final = "select * from exchange.purchase where merchant_id = %b and reference = any(%b)"
 
 Item = Report | ExchangeError
 """An item as it came, or what is wrong with its form."""
@@ -103,11 +104,11 @@ async def _known(sql: Connection, merchant: Merchant, items: Sequence[Item]) -> 
     customers = list({report.customer for report in reports if report.customer is not None})
     references = [report.reference for report in reports]
     known: dict[Any, tuple[Any, bytes]] = {}
-    for row in await rows(sql, _MEMBERS, merchant.id, members, customers):
-        known[row["reference"]] = known[row["id"]] = (row["id"], row["holder"])
-    stored = await rows(
-        sql, "select * from exchange.purchase where merchant_id = %s and reference = any(%s)", merchant.id, references
-    )
+    for column, values in (("reference", members), ("id", customers)):
+        # Each by its own index: one look-up by either takes five times as long.
+        for row in await rows(sql, _MEMBERS.format(column=column), merchant.id, values) if values else ():
+            known[row["reference"]] = known[row["id"]] = (row["id"], row["holder"])
+    stored = await rows(sql, _STORED, merchant.id, references)
     terms = EarningRule(**rule)
     holders = [bytes(holder) for _, holder in known.values()]
     return Known(

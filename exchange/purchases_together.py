@@ -1,10 +1,9 @@
 """Accepting purchases one by one, but together: a merchant's that are reported at the same time share a transaction.
 
-A round looks up what it needs in one statement and stores keys and purchases in another, which is its transaction.
-Each report is judged alone. What is not simply new (a key or a reference that was seen, in the table or in this round,
-or an earlier shortfall that may have to be offset) is left out and then accepted by itself, as is everything if the
-round loses a race. A round is of one
-merchant: no transaction is ever of two.
+A round looks up what it needs in one statement and stores keys and purchases in another, which is its transaction; its
+receipts share signatures. Each report is judged alone. What is not simply new (a key or a reference that was seen, in
+the table or in this round, or an earlier shortfall that may have to be offset) is left out and then accepted by itself,
+as is everything if the round loses a race. A round is of one merchant: no transaction is ever of two.
 """
 
 from __future__ import annotations
@@ -89,6 +88,7 @@ async def _together(
             if isinstance(outcome, dict):
                 fresh.append(reported)
                 made.append(outcome)
+        purchase.sign(made, promise)
         crash.point("gateway: purchase signed, not stored")
         await _store(sql, merchant, fresh, made)
         crash.point("gateway: purchase stored, not answered")
@@ -110,7 +110,7 @@ def _judged(reported: Reported, found: DictRow, promise: Promise) -> dict[str, A
         )
     except ExchangeError as error:
         return error
-    return purchase.accept(facts, promise)
+    return purchase.draft(facts, promise)
 
 
 async def _look_up(sql: Connection, merchant: Merchant, everybody: Sequence[Reported]) -> list[DictRow]:

@@ -34,7 +34,7 @@ class Receipt(BaseModel):
     """The programme's signed promise (EIP-712 `Receipt`): points that will be minted by `mint_by`.
 
     `purchase` commits to the facts of the sale with `salt` (`contracts/receipts.py`), which is gone once the customer
-    was erased; `signature` is `0x00 ‖ r ‖ vs` or, shared with others of a bulk request,
+    was erased; `signature` is `0x00 ‖ r ‖ vs` or, shared with others of the same moment,
     `0x03 ‖ r ‖ vs ‖ index ‖ siblings` (`contracts/receipt_tree.py`).
     """
 

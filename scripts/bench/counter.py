@@ -127,7 +127,7 @@ async def counter() -> AsyncIterator[Counter]:
             gateway = await stack.enter_async_context(_service("exchange", settings, folder))
             merchant, key = await _onboard(f"http://127.0.0.1:{gateway.port}")
             with psycopg.connect(url) as connection:
-                [[customer]] = connection.execute("select customer_id from exchange.member limit 1").fetchall()
+                [[customer]] = connection.execute("select id from exchange.member limit 1").fetchall()
             names = {"BARE_MERCHANT": str(merchant), "BARE_CUSTOMER": str(customer)}
             bare = await stack.enter_async_context(_service("scripts.bench.bare", {**settings, **names}, folder))
             main = psutil.Process(int((place.postgres / "postmaster.pid").read_text().split()[0]))

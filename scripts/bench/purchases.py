@@ -24,7 +24,8 @@ ONE_BY_ONE: Final = 20_000
 BULK: Final = 200_000
 SIZE: Final = 1_000
 CONNECTIONS: Final = 64
-BULK_CONNECTIONS: Final = 4
+BULK_CONNECTIONS: Final = 8
+"""Enough that each worker gets some: they accept from one socket, as chance has it."""
 
 _RUNS = itertools.count(1)
 

@@ -52,6 +52,24 @@ async def test_who_asks_during_a_round_is_in_the_next_one_and_a_round_is_bounded
 
 
 @pytest.mark.asyncio
+async def test_after_a_round_of_several_the_next_waits_for_more_and_after_one_alone_it_does_not() -> None:
+    rounds, clock = Rounds(), asyncio.get_running_loop().time
+    rounds.open.set()
+    gathering, begun = Gathering(rounds, apart=0.2), clock()
+    assert [await gathering.ask(each) for each in (1, 2, 3)] == [10, 20, 30]
+    assert clock() < begun + 0.2
+    begun = clock()
+    await asyncio.gather(gathering.ask(4), gathering.ask(5))
+    assert clock() < begun + 0.2
+    late = [asyncio.create_task(gathering.ask(6))]
+    await asyncio.sleep(0.1)
+    late.append(asyncio.create_task(gathering.ask(7)))
+    assert await asyncio.gather(*late) == [60, 70]
+    assert clock() >= begun + 0.2
+    assert rounds.seen == [[1], [2], [3], [4, 5], [6, 7]]
+
+
+@pytest.mark.asyncio
 async def test_groups_do_not_wait_for_each_other() -> None:
     rounds = Rounds()
     gathering = Gathering(rounds)
