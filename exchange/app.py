@@ -95,7 +95,7 @@ def create_app(settings: Settings, *, clock: Callable[[], float] = time.time) ->
         customers.router, customers.holders, privacy.router, intents.router, intents.quotes, merchants.router,
         merchants.programmes, keys.router, keys.own, charities.router, charities.campaigns, holds.router,
         webhooks.router, statements.router, expiry.router, margin.router, recoveries.router, signin.ups, signin.router,
-        me.router, health.router,
+        me.router, privacy.own, health.router,
     ):  # fmt: skip
         app.include_router(router)
     problems.install(app, metrics)

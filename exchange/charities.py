@@ -7,7 +7,6 @@ order, under a lock.
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import Any, Final
 from uuid import UUID
 
@@ -24,6 +23,7 @@ from exchange.hexes import address as parse_address
 from exchange.hexes import checksum, is_address
 from exchange.points import render_settlement
 from exchange.programme import short_string
+from exchange.times import rfc3339
 
 CAMPAIGN_LEAD: Final = 3_600
 """Seconds that a campaign must run at least, so that it cannot end before it is on the chain."""
@@ -117,7 +117,7 @@ async def open_campaign(
         "charity": row["slug"],
         "title": title,
         "goal": render_settlement(goal),
-        "ends_at": _time(ends_at),
+        "ends_at": rfc3339(ends_at),
         "status": "pending",
     }
 
@@ -136,7 +136,7 @@ async def stored_campaign(sql: Connection, number: int) -> dict[str, Any]:
         "charity": row["slug"],
         "title": row["title"],
         "goal": render_settlement(int(row["goal"])),
-        "ends_at": _time(row["ends_at"]),
+        "ends_at": rfc3339(row["ends_at"]),
         "status": "pending",
     }
 
@@ -194,14 +194,10 @@ def _campaign(row: DictRow) -> dict[str, Any]:
         "title": row["title"],
         "goal": render_settlement(int(row["goal"])),
         "raised": render_settlement(int(row["raised"])),
-        "ends_at": _time(row["ends_at"]),
+        "ends_at": rfc3339(row["ends_at"]),
         "status": _stage(row["opened"], row["failure"]),
     }
 
 
 def _stage(there: bool, failure: str | None) -> str:
     return "active" if there else "pending" if failure is None else "refused"
-
-
-def _time(seconds: int) -> str:
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -14,7 +14,6 @@ else looks like the holder's own transfer, so such a holder may have less. Custo
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from typing import Any, Final
 
 from exchange import history
@@ -22,6 +21,7 @@ from exchange.database import Connection, snapshot
 from exchange.hexes import address, checksum
 from exchange.merchant import Merchant
 from exchange.points import render_points
+from exchange.times import rfc3339
 
 DAY: Final = 86_400
 AT_ONCE: Final = 1_000
@@ -72,15 +72,15 @@ def life_of(account: str) -> str:
     return LIFE.format(account=account, today=TODAY)
 
 
-_BALANCES: Final = f"""
+_HELD: Final = f"""
 select b.programme, b.amount, p.name, p.symbol, m.slug, expiry.at
 from mirror.balance b
 join mirror.programme p on p.address = b.programme
 left join exchange.programme m on m.programme = b.programme
 {life_of("b")}
-where b.holder = %(holder)s and b.amount > 0 and not expiry.passed
-order by p.name, b.programme
+where b.holder = %(holder)b and b.amount > 0 and not expiry.passed
 """  # noqa: S608 - of constants
+_BALANCES: Final = history.WITH_HEAD.format(query=_HELD) + "order by found.name, found.programme"
 
 PAGE: Final = f"""
 select b.holder, b.amount, expiry.at, expiry.passed, c.id as customer
@@ -109,15 +109,14 @@ def expires_within(row: Mapping[str, Any], *, now: int, days: int) -> bool:
 
 def shown(at: int | None) -> str | None:
     """The first moment at which the points are gone."""
-    return None if at is None else datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return None if at is None else rfc3339(at)
 
 
 async def balances(sql: Connection, holder: bytes, *, now: int) -> dict[str, Any]:
-    """What has not expired, in one snapshot with the block it is of: the caller's transaction is repeatable read."""
-    await snapshot(sql)
-    newest = await history.head(sql)
+    """What has not expired, with the block it is of."""
     cursor = await sql.execute(_BALANCES, {"holder": holder, "now": now})
-    held = await cursor.fetchall()
+    newest, *_ = answer = await cursor.fetchall()
+    held = [row for row in answer if row["programme"] is not None]
     return {
         "holder": checksum(holder),
         "balances": [

@@ -231,7 +231,7 @@ async def _refunds(gateway: Gateway, at: Merchant, bought: Sequence[UUID]) -> li
 
 
 async def _balances(gateway: Gateway, at: Merchant, holder: bytes) -> dict[str, Any]:
-    async with gateway.database.transaction(at.id) as sql:
+    async with gateway.database.reading(at.id) as sql:
         return await expiry.balances(sql, holder, now=gateway.now())
 
 
@@ -239,7 +239,7 @@ async def _history(gateway: Gateway, at: Merchant, holder: bytes) -> list[dict[s
     entries: list[dict[str, Any]] = []
     before: str | None = None
     while True:
-        async with gateway.database.transaction(at.id) as sql:
+        async with gateway.database.reading(at.id) as sql:
             page = await history.history(sql, holder, before=before, limit=_PAGE)
         entries += page["entries"]
         before = page["next"]

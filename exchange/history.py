@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from typing import Any, Final
 
-from exchange.database import Connection, one, rows, snapshot
+from exchange.database import Connection, one, rows
 from exchange.errors import InvalidRequest
 from exchange.hexes import checksum, hexed
 from exchange.points import render_points
+from exchange.times import rfc3339
 
 _CURSOR: Final = re.compile(r"([0-9]{1,15})-([0-9]{1,9})-([01])")
 
@@ -29,12 +29,19 @@ join mirror.block k on k.number = e.block
 left join mirror.transaction t on t.block = e.block and t.index = e.transaction_index
 """
 
-_HISTORY: Final = f"""
-{ENTRIES}
-where e.holder = %s and (e.block, e.log_index, e.side) < (%s::bigint, %s::integer, %s::smallint)
-order by e.block desc, e.log_index desc, e.side desc
-limit %s
+WITH_HEAD: Final = """
+select h.*, found.* from (values (1)) as asked
+left join (select next_block - 1 as head, tip, finalized from mirror.cursor where id = 1) h on true
+left join lateral ({query}) found on true
 """
+"""Both of one moment, for a statement sees one snapshot: a row at least, whose columns of `query` may all be null."""
+
+_PAGE: Final = f"""
+{ENTRIES}
+where e.holder = %b and (e.block, e.log_index, e.side) < (%b::bigint, %b::integer, %b::smallint)
+order by e.block desc, e.log_index desc, e.side desc limit %b
+"""
+_HISTORY: Final = WITH_HEAD.format(query=_PAGE) + "order by found.block desc, found.log_index desc, found.side desc"
 
 
 def as_of(cursor: Mapping[str, Any] | None) -> dict[str, Any] | None:
@@ -55,11 +62,9 @@ async def head(sql: Connection) -> dict[str, Any] | None:
 
 async def history(sql: Connection, holder: bytes, *, before: str | None, limit: int) -> dict[str, Any]:
     """The newest entries before the cursor `before`; `next` is the cursor of the following page."""
-    await snapshot(sql)
-    newest = await head(sql)
-    found = await rows(sql, _HISTORY, holder, *_position(before), limit + 1)
-    finalized = -1 if newest is None else newest["finalized"]
-    page = found[:limit]
+    newest, *_ = answer = await rows(sql, _HISTORY, holder, *_position(before), limit + 1)
+    found = [row for row in answer if row["block"] is not None]
+    page, finalized = found[:limit], newest["finalized"]
     last = page[-1] if len(found) > limit else None
     return {
         "holder": checksum(holder),
@@ -89,7 +94,7 @@ def entry(row: Mapping[str, Any], finalized: int) -> dict[str, Any]:
         "points": render_points(int(row["delta"])),
         "counterparty": None if row["counterparty"] is None else checksum(row["counterparty"]),
         "intent": None if row["intent"] is None else hexed(row["intent"]),
-        "at": datetime.fromtimestamp(row["time"], UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "at": rfc3339(row["time"]),
         "block": row["block"],
         "transaction": None if row["transaction_hash"] is None else hexed(row["transaction_hash"]),
         "status": "final" if row["block"] <= finalized else "confirmed",

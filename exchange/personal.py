@@ -18,7 +18,6 @@ import secrets
 import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any, Final, Literal
 from uuid import UUID
 
@@ -29,6 +28,7 @@ from exchange.database import Connection, one, rows
 from exchange.errors import CustomerNotFound, InvalidRequest
 from exchange.gateway import Gateway
 from exchange.merchant import Merchant
+from exchange.times import rfc3339
 
 FIELDS: Final = ("name", "email", "phone", "birthday", "address")
 CONSENT: Final = "consent"
@@ -119,7 +119,7 @@ async def consent(gateway: Gateway, sql: Connection, owner: Owner, mark: Consent
         CONSENT,
     )
     version = 1 if last is None else last["version"] + 1
-    at = datetime.fromtimestamp(gateway.now(), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    at = rfc3339(gateway.now())
     value = {"purpose": mark.purpose, "version": mark.version, "granted": mark.granted, "at": at}
     sealed = _seal(key, owner, CONSENT, version, value)
     await sql.execute(_INSERT, (owner.merchant, owner.customer, CONSENT, version, sealed))

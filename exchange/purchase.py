@@ -26,6 +26,7 @@ from exchange import points
 from exchange.errors import AmountTooLarge, InvalidPurchaseTime, ReferenceConflict, WrongCurrency
 from exchange.hexes import checksum, hexed
 from exchange.merchant import Merchant
+from exchange.times import rfc3339
 
 CLOCK_TOLERANCE: Final = 300
 DAY: Final = 86_400
@@ -224,7 +225,7 @@ def answer(row: Mapping[str, Any], merchant: Merchant, chain_id: int) -> dict[st
         "points": earned,
         # Nothing is minted for what earned nothing: it is final as it stands.
         "status": ("pending" if _waits(row) else "accepted") if row["points"] else "final",
-        "available_at": shown(row["available_at"]) if _waits(row) else None,
+        "available_at": rfc3339(row["available_at"]) if _waits(row) else None,
         "receipt": {
             "chain_id": chain_id,
             "programme": programme,
@@ -249,11 +250,6 @@ def answer(row: Mapping[str, Any], merchant: Merchant, chain_id: int) -> dict[st
 def _waits(row: Mapping[str, Any]) -> bool:
     """Whether its points were to be pending when it was accepted."""
     return bool(row["available_at"] > row["accepted_at"])
-
-
-def shown(at: int) -> str:
-    """Unix seconds as RFC 3339."""
-    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def same(stored: Mapping[str, Any], facts: Facts) -> None:

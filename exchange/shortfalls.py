@@ -18,7 +18,7 @@ from exchange.database import Connection, rows
 from exchange.hexes import checksum
 from exchange.merchant import Merchant
 from exchange.points import render_points
-from exchange.purchase import shown
+from exchange.times import rfc3339
 
 _OFFSET: Final = """
 with made as (
@@ -126,6 +126,6 @@ async def unminted(sql: Connection, merchant: Merchant, holder: bytes) -> dict[s
     return {
         "programme": checksum(merchant.programme),
         "pending": render_points(row["pending"]),
-        "available_at": None if row["available_at"] is None else shown(row["available_at"]),
+        "available_at": None if row["available_at"] is None else rfc3339(row["available_at"]),
         "owed": render_points(row["owed"]),
     }

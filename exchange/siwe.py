@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -16,6 +16,7 @@ from eth_hash.backends.pysha3 import keccak256 as keccak
 
 from exchange.errors import InvalidAddress, SignInRefused
 from exchange.hexes import address, checksum
+from exchange.times import rfc3339
 
 LONGEST: Final = 2_000
 SKEW: Final = 30
@@ -63,7 +64,7 @@ def written(*, origin: str, account: bytes, chain_id: int, nonce: str, now: int,
         f"{urlsplit(origin).netloc} wants you to sign in with your Ethereum account:\n{checksum(account)}\n\n"
         f"{STATEMENT}\n\n"
         f"URI: {origin}\nVersion: 1\nChain ID: {chain_id}\nNonce: {nonce}\n"
-        f"Issued At: {_shown(now)}\nExpiration Time: {_shown(until)}"
+        f"Issued At: {rfc3339(now)}\nExpiration Time: {rfc3339(until)}"
     )
 
 
@@ -109,7 +110,3 @@ def _seconds(text: str) -> float:
         return datetime.fromisoformat(text).timestamp()
     except (ValueError, OverflowError) as error:
         raise SignInRefused(f"{text} is no time.") from error
-
-
-def _shown(seconds: int) -> str:
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

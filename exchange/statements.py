@@ -20,6 +20,7 @@ from exchange.gateway import Gateway
 from exchange.hexes import checksum, hexed
 from exchange.merchant import Merchant
 from exchange.points import render_points, render_settlement
+from exchange.times import rfc3339
 
 PATIENCE: Final = 60
 """Seconds that a stream waits for its reader before it gives its connection up."""
@@ -160,7 +161,7 @@ async def movements(
 
 def _movement(row: Mapping[str, Any], margin: int) -> dict[str, Any]:
     return {
-        "at": datetime.fromtimestamp(row["time"], UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "at": rfc3339(row["time"]),
         "block": row["block"],
         "kind": row["kind"],
         "partner": None if row["partner"] is None else checksum(row["partner"]),

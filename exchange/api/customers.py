@@ -6,16 +6,17 @@ from collections.abc import AsyncIterator
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from fastapi import APIRouter, Header, Query
+from fastapi import APIRouter, Header, Query, Response
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from exchange import customers, errors, expiry, feed, history, links, pins, shortfalls
 from exchange.api.access import InGateway, merchant_with, public, requires
-from exchange.api.forms import Address, AsOf, Form, LinkCode, Pin, Reference
+from exchange.api.forms import Address, AsOf, Form, LinkCode, Pin, Reference, answered
 from exchange.api.problems import Problem, documented
 from exchange.auth import Caller
 from exchange.customers import Enrolment
+from exchange.database import snapshot
 from exchange.errors import ExchangeError, InvalidRequest
 from exchange.gateway import Gateway
 from exchange.hexes import address
@@ -141,7 +142,7 @@ class History(BaseModel):
 
 
 _AUTH = (errors.Unauthenticated, errors.Forbidden, errors.InvalidRequest)
-_READ = (errors.CustomerNotFound, errors.Unauthenticated, errors.MirrorUnavailable)
+_READ = (errors.CustomerNotFound, errors.Unauthenticated, errors.Forbidden, errors.MirrorUnavailable)
 
 Before = Annotated[str | None, Query(description="`next` of the page before.", max_length=40)]
 Limit = Annotated[int, Query(ge=1, le=200)]
@@ -194,7 +195,7 @@ async def enrol_many(gateway: InGateway, merchant: Enrolling, body: CustomersIn)
     return {"enrolled": len(answers) - refused, "refused": refused, "results": answers}
 
 
-@router.get("/{id}", response_model=CustomerOut, responses=documented(*_READ[:2]), summary="A customer")
+@router.get("/{id}", response_model=CustomerOut, responses=documented(*_READ[:3]), summary="A customer")
 async def one(gateway: InGateway, who: Seeing, id: UUID) -> dict[str, Any]:
     async with gateway.database.reading(who.tenant) as sql:
         row = await customers.seen(sql, who, id)
@@ -204,24 +205,21 @@ async def one(gateway: InGateway, who: Seeing, id: UUID) -> dict[str, Any]:
 @router.get(
     "/{id}/balances", response_model=CustomerBalances, responses=documented(*_READ), summary="A customer's points"
 )
-async def balances(gateway: InGateway, who: Seeing, id: UUID) -> dict[str, Any]:
+async def balances(gateway: InGateway, who: Seeing, id: UUID) -> Response:
     async with gateway.database.reading(who.tenant) as sql:
-        row = await customers.seen(sql, who, id)
-    holder = bytes(row["holder"])
+        holder = bytes((await customers.seen(sql, who, id))["holder"])
     async with gateway.database.transaction(who.tenant) as sql:
+        await snapshot(sql)
         found = await expiry.balances(sql, holder, now=gateway.now())
         found["unminted"] = None if who.merchant is None else await shortfalls.unminted(sql, who.merchant, holder)
-    return found
+    return answered(found)
 
 
 @router.get("/{id}/history", response_model=History, responses=documented(*_READ), summary="A customer's history")
-async def entries(
-    gateway: InGateway, who: Seeing, id: UUID, before: Before = None, limit: Limit = 50
-) -> dict[str, Any]:
+async def entries(gateway: InGateway, who: Seeing, id: UUID, before: Before = None, limit: Limit = 50) -> Response:
     async with gateway.database.reading(who.tenant) as sql:
         row = await customers.seen(sql, who, id)
-    async with gateway.database.transaction(who.tenant) as sql:
-        return await history.history(sql, bytes(row["holder"]), before=before, limit=limit)
+        return answered(await history.history(sql, bytes(row["holder"]), before=before, limit=limit))
 
 
 _PUBLIC = (errors.InvalidAddress, errors.MirrorUnavailable)
@@ -234,11 +232,11 @@ _PUBLIC = (errors.InvalidAddress, errors.MirrorUnavailable)
     responses=documented(*_PUBLIC),
     summary="An address's points",
 )
-async def holder_balances(gateway: InGateway, holder: str) -> dict[str, Any]:
+async def holder_balances(gateway: InGateway, holder: str) -> Response:
     """Public chain data: no key is needed."""
     account = address(holder, name="holder")
-    async with gateway.database.transaction("public") as sql:
-        return await expiry.balances(sql, account, now=gateway.now())
+    async with gateway.database.reading("public") as sql:
+        return answered(await expiry.balances(sql, account, now=gateway.now()))
 
 
 @holders.get(
@@ -278,8 +276,8 @@ async def streamed(gateway: Gateway, holder: bytes, last: str | None) -> Streami
     responses=documented(*_PUBLIC),
     summary="An address's history",
 )
-async def holder_entries(gateway: InGateway, holder: str, before: Before = None, limit: Limit = 50) -> dict[str, Any]:
+async def holder_entries(gateway: InGateway, holder: str, before: Before = None, limit: Limit = 50) -> Response:
     """Public chain data: no key is needed."""
     account = address(holder, name="holder")
-    async with gateway.database.transaction("public") as sql:
-        return await history.history(sql, account, before=before, limit=limit)
+    async with gateway.database.reading("public") as sql:
+        return answered(await history.history(sql, account, before=before, limit=limit))

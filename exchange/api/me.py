@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dates
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
@@ -10,13 +11,14 @@ from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, Field, StringConstraints
 from webauthn.helpers import base64url_to_bytes
 
-from exchange import entering, errors, expiry, history, intents, profiles, sessions
+from exchange import entering, errors, expiry, history, intents, links, profiles, sessions
 from exchange.api.access import InGateway, clear_cookie, customer
 from exchange.api.customers import Balances, Before, History, LastEvent, Limit, streamed
 from exchange.api.forms import Form
 from exchange.api.intents import IntentStatus
 from exchange.api.problems import documented
 from exchange.api.signin import Credential
+from exchange.database import Person
 from exchange.sessions import Session
 
 router = APIRouter(prefix="/v1/me", tags=["me"])
@@ -51,6 +53,13 @@ class Me(BaseModel):
     fresh: bool = Field(description="Whether what is dangerous may be done without signing in again.")
     memberships: list[Membership]
     held: list[Held]
+
+
+class MyLinkCode(BaseModel):
+    """Shown once."""
+
+    code: str = Field(examples=["7KQ2-M4TX-91BC"])
+    expires_at: dates.datetime
 
 
 class MyIntents(BaseModel):
@@ -113,7 +122,7 @@ async def me(gateway: InGateway, session: Mine) -> dict[str, Any]:
     summary="Your points in every programme",
 )
 async def balances(gateway: InGateway, session: Mine) -> dict[str, Any]:
-    async with gateway.database.transaction(session.tenant) as sql:
+    async with gateway.database.reading(session.tenant) as sql:
         return await expiry.balances(sql, session.holder, now=gateway.now())
 
 
@@ -124,7 +133,7 @@ async def balances(gateway: InGateway, session: Mine) -> dict[str, Any]:
     summary="What became of your points",
 )
 async def entries(gateway: InGateway, session: Mine, before: Before = None, limit: Limit = 50) -> dict[str, Any]:
-    async with gateway.database.transaction(session.tenant) as sql:
+    async with gateway.database.reading(session.tenant) as sql:
         return await history.history(sql, session.holder, before=before, limit=limit)
 
 
@@ -149,6 +158,15 @@ async def events(gateway: InGateway, session: Mine, last: LastEvent = None) -> S
 async def pending(gateway: InGateway, session: Mine) -> dict[str, Any]:
     async with gateway.database.reading(session.tenant) as sql:
         return {"intents": await intents.pending(sql, session.holder, now=gateway.now())}
+
+
+@router.post("/link-codes", response_model=MyLinkCode, responses=documented(*_FRESH), summary="Become a member")
+async def link_code(gateway: InGateway, session: Freshly) -> dict[str, Any]:
+    """The merchant to whom you show the code enrols you with it (`link`), within ten minutes and once. Your points of
+    its programme are then at the address where your others are, and can be swapped."""
+    async with gateway.database.transaction(Person(session.customer)) as sql:
+        [made] = await links.make(gateway, sql, [session.customer])
+    return {"code": made.code, "expires_at": made.expires_at}
 
 
 @router.get("/sessions", response_model=Sessions, responses=documented(*_IN), summary="Where you are signed in")

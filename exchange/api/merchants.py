@@ -271,7 +271,7 @@ async def onboard(
 @router.get(
     "/{id}",
     response_model=MerchantShown,
-    responses=documented(errors.Unauthenticated, errors.MerchantNotFound, errors.MirrorUnavailable),
+    responses=documented(errors.Unauthenticated, errors.Forbidden, errors.MerchantNotFound, errors.MirrorUnavailable),
     summary="A merchant and its programme",
 )
 async def one(

@@ -74,7 +74,7 @@ class Statement(BaseModel):
 
 
 _ANSWERS = documented(
-    errors.Unauthenticated, errors.MerchantNotFound, errors.InvalidRequest, errors.InvalidPeriod,
+    errors.Unauthenticated, errors.Forbidden, errors.MerchantNotFound, errors.InvalidRequest, errors.InvalidPeriod,
     errors.TooManyStreams, errors.MirrorUnavailable,
 )  # fmt: skip
 

@@ -36,7 +36,8 @@ FIRST: Final = 1_000_000
 
 _HOLDER: Final = "substr(sha256(({})::text::bytea), 1, 20)"
 
-# One transaction under the lock by which the indexer makes its tables, or it would make the index at once.
+# One transaction under the lock by which the indexer makes its tables, or it would make the index at once. Whoever
+# tells of events begins at the present: it has been told of these.
 _SEED: Final = f"""
 select pg_advisory_xact_lock(hashtext('mirror schema'));
 alter table mirror.entry drop constraint entry_pkey;
@@ -61,7 +62,8 @@ alter table mirror.entry add primary key (block, log_index, side);
 create index entry_feed on mirror.entry (holder, block, log_index, side);
 create index entry_account on mirror.entry (holder, programme, block, log_index, side);
 insert into mirror.balance (holder, programme, amount)
-select holder, programme, sum(delta) from mirror.entry group by holder, programme
+select holder, programme, sum(delta) from mirror.entry group by holder, programme;
+delete from exchange.webhook_cursor
 """  # noqa: S608 - of constants
 
 _SCANS: Final = """

@@ -146,6 +146,11 @@ async def _steal_a_nonce(world: World) -> None:
 async def _withdraw(world: World) -> None:
     """Announced once; the notice of a week is over at once."""
     shop = world.shops[-1]
+
+    async def there() -> bool:
+        return bool(await world.rows("select 1 from mirror.programme where address = %s", shop.programme))
+
+    await world.until(there, seconds=30, what="the programme is back after the blocks that were lost")
     body = {"amount": "5", "to": "0x" + "99" * 20}
     await world.post(f"/v1/merchants/{shop.id}/withdrawals", body, key=shop.key, once="withdraw")
 

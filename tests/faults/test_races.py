@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -27,6 +28,8 @@ from tests.faults.world import LANES, MASTER, OPERATOR, World, living
 pytestmark = pytest.mark.asyncio
 
 ROUNDS = 12
+MEETING = 120.0
+"""Seconds until two indexers have met at a block."""
 
 
 @asynccontextmanager
@@ -86,10 +89,13 @@ async def test_of_two_indexers_each_block_is_written_by_one(
         )
         try:
             turn = raced = 0
-            while turn < ROUNDS or (not raced and turn < 10 * ROUNDS):
+            deadline = time.monotonic() + MEETING
+            while turn < ROUNDS or (not raced and time.monotonic() < deadline):
                 await world.sell_many(world.shops[0], 30)
                 if turn % 4 == 3:
                     await world.node.reorganise(3)
+                await world.node.mine()
+                await asyncio.sleep(0.1)
                 turn += 1
                 raced = metrics.retries.labels("Raced")._value.get()
             assert await require_exactly_once(world) == turn * 30

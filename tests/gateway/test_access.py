@@ -42,6 +42,19 @@ async def test_every_route_says_who_may_call_it(client: Client) -> None:
 
 
 @pytest.mark.asyncio
+async def test_every_route_describes_how_it_refuses_who_may_not_call_it(client: Client) -> None:
+    described = (await client.http.get("/openapi.json")).json()["paths"]
+    missing = {}
+    for route in routes(client.app):
+        expected = {"401", "403"} if route.needs else {"401"} if route.customers else set()
+        if route.customers and route.method not in ("GET", "HEAD"):
+            expected.add("403")  # another site's page
+        if left := expected - set(described[route.path][route.method.lower()]["responses"]):
+            missing[str(route)] = sorted(left)
+    assert missing == {}
+
+
+@pytest.mark.asyncio
 async def test_without_a_living_key_every_route_that_needs_one_is_closed(client: Client) -> None:
     shop = await client.shop()
     revoked, expired = await client.key(shop, preset="all"), await client.key(shop, preset="all")

@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import asyncio
+import io
+import zipfile
 from typing import Any
 from uuid import UUID
 
@@ -330,3 +332,28 @@ async def test_what_a_customer_names_of_another_is_as_if_it_did_not_exist(client
         assert answers[0].text.replace(session, "…") == answers[1].text.replace(nothing.rpartition("/")[2], "…")
     assert await is_in(owner)
     assert len((await owner.get("/v1/me/credentials")).json()["credentials"]) == 1
+
+
+@pytest.mark.asyncio
+async def test_a_customer_shows_a_merchant_a_code_takes_all_that_is_held_and_is_forgotten(client: Client) -> None:
+    shop, browser = await client.shop(), Browser(client)
+    await browser.sign_up(passkey := Passkey())
+    code = (await browser.post("/v1/me/link-codes")).json()["code"]
+    body = {"member": "of-the-web-shop", "link": code}
+    enrolled = await client.http.post("/v1/customers", json=body, headers=shop.auth)
+    assert (enrolled.status_code, enrolled.json()["holder"].lower()) == (201, "0x" + passkey.holder.hex())
+    archive = await browser.post("/v1/me/export")
+    assert archive.headers["content-type"] == "application/zip"
+    with zipfile.ZipFile(io.BytesIO(archive.content)) as files:
+        assert any(b"of-the-web-shop" in files.read(name) for name in files.namelist())
+    later(client, 301)
+    for path, sent in (("link-codes", None), ("export", None), ("erasure", {})):
+        refused(await browser.post(f"/v1/me/{path}", sent), 403, "fresh-sign-in-needed")
+    passkey.count += 1
+    assert (await browser.sign_in(passkey)).status_code == 200
+    erased = await browser.post("/v1/me/erasure", {})
+    assert (erased.status_code, erased.json()["purchases"]) == (200, 0), erased.text
+    assert not await is_in(browser)
+    gone = await client.http.get(f"/v1/customers/{enrolled.json()['id']}", headers=shop.auth)
+    refused(gone, 404, "customer-not-found")
+    refused(await Browser(client).sign_in(passkey), 403, "sign-in-refused")

@@ -173,6 +173,7 @@ NOT_OWNED = {
     "GET /v1/me/balances", "GET /v1/me/history", "GET /v1/me/events", "GET /v1/me/intents", "GET /v1/me/sessions",
     "DELETE /v1/me/session", "DELETE /v1/me/sessions", "DELETE /v1/me/sessions/{id}", "GET /v1/me/credentials",
     "POST /v1/me/credentials/options", "POST /v1/me/credentials", "DELETE /v1/me/credentials/{id}",
+    "POST /v1/me/link-codes", "POST /v1/me/export", "POST /v1/me/erasure",
     # The operator's: closed to every merchant, whatever they name (test_access).
     "POST /v1/merchants", "POST /v1/merchants/{id}/margin", "POST /v1/keys", "GET /v1/keys", "DELETE /v1/keys/{prefix}",
     "POST /v1/charities", "POST /v1/campaigns",
