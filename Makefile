@@ -7,6 +7,9 @@ STAMP := .make
 # In contracts/, by the shell: the program for this platform, from npm.
 FORGE := node_modules/@foundry-rs/forge-*/bin/forge
 
+# Tests of whole networks, which need the machine for themselves; the others run two at a time.
+ALONE := tests/faults tests/system tests/browser tests/scripts/test_bench.py
+
 .PHONY: up test check bench fuzz kills weeks faults replays schema twin clean install lock artifacts format gas prove slither erc20 mutate
 
 up: install  ## PostgreSQL, a chain, contracts, sample merchants, a week of purchases, the gateway on 127.0.0.1:8000
@@ -16,7 +19,8 @@ test: $(STAMP)/dev $(STAMP)/node $(STAMP)/browser  ## every test, on a real data
 	@$(BIN)/python -m contracts.compile --check
 	@grep '^seed' contracts/foundry.toml
 	@cd contracts && FOUNDRY_PROFILE=tests $(FORGE) test
-	@$(BIN)/pytest -q
+	@$(BIN)/pytest -q -n 2 --dist worksteal $(ALONE:%=--ignore %)
+	@$(BIN)/pytest -q $(ALONE)
 
 check: $(STAMP)/dev  ## format, lint, types, direction of imports
 	@$(BIN)/ruff format --check .

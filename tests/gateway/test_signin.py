@@ -119,7 +119,7 @@ async def test_an_answer_to_a_challenge_is_good_once(client: Client) -> None:
         {"kind": "webauthn.create"},
         {"key": ec.derive_private_key(7, ec.SECP256R1())},
     ],
-    ids=str,
+    ids=lambda changed: " ".join(changed),
 )
 async def test_an_answer_of_another_site_kind_key_or_unverified_user_is_refused(
     client: Client, changed: dict[str, Any]
