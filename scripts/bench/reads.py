@@ -108,7 +108,10 @@ async def _state(
     used: dict[str, list[float]] = {"gateway": [], "postgres": []}
     failed = 0
     scans = await _scans(sql)
-    async with aiohttp.ClientSession(own.url) as session:
+    async with (
+        aiohttp.ClientSession(own.url) as session,
+        await psycopg.AsyncConnection.connect(own.database_url, autocommit=True, prepare_threshold=0) as kept,
+    ):
 
         def get(path: str) -> Ask:
             async def ask(account: Account) -> None:
@@ -120,7 +123,7 @@ async def _state(
             return ask
 
         gateway = (get("balances"), get(f"history?limit={PAGE}"))
-        bare = (_look_up(own, _BALANCE), _look_up(own, _ENTRY))
+        bare = (_look_up(kept, _BALANCE), _look_up(kept, _ENTRY))
         for _ in range(bench.rounds):
             await _load(gateway, accounts, seconds=1)  # connections are made, statements prepared
             before = own.processor_seconds()
@@ -178,20 +181,13 @@ select * from mirror.entry where block = %(block)s and log_index = %(log_index)s
 """
 
 
-def _look_up(own: Network, query: str) -> Ask:
-    """One row, over one connection that is kept; requests that come at once wait for each other."""
-    lock = asyncio.Lock()
-    kept: list[psycopg.AsyncConnection] = []
+def _look_up(kept: psycopg.AsyncConnection, query: str) -> Ask:
+    """One row, over a connection that is kept; requests that come at once wait for each other, in the driver."""
 
     async def ask(account: Account) -> None:
-        async with lock:
-            if not kept:
-                kept.append(
-                    await psycopg.AsyncConnection.connect(own.database_url, autocommit=True, prepare_threshold=0)
-                )
-            values = {name: getattr(account, name) for name in Account.__slots__}
-            if await (await kept[0].execute(query.encode(), values, binary=True)).fetchone() is None:
-                raise CommandFailed("a row that was there is gone")
+        values = {name: getattr(account, name) for name in Account.__slots__}
+        if await (await kept.execute(query.encode(), values, binary=True)).fetchone() is None:
+            raise CommandFailed("a row that was there is gone")
 
     return ask
 
