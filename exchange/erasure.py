@@ -16,7 +16,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC
 from typing import Any, Final, LiteralString
 from uuid import UUID
 
@@ -29,6 +28,7 @@ from exchange.gateway import Gateway
 from exchange.hexes import checksum
 from exchange.merchant import Merchant
 from exchange.points import render_points
+from exchange.times import rfc3339
 
 OF_MEMBER: Final[tuple[LiteralString, ...]] = (
     "delete from exchange.blind_index where merchant_id = %(merchant)s and customer_id = %(member)s",
@@ -252,5 +252,5 @@ def _answer(noted: Mapping[str, Any]) -> dict[str, Any]:
         "customer": str(noted["id"]),
         "purchases": noted["purchases"],
         "forfeited": noted["forfeited"],
-        "erased_at": noted["erased_at"].astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "erased_at": rfc3339(int(noted["erased_at"].timestamp())),
     }

@@ -14,7 +14,7 @@ import io
 import json
 import zipfile
 from collections.abc import Mapping, Sequence
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from typing import Any, Final, LiteralString
 from uuid import UUID
 
@@ -30,6 +30,7 @@ from exchange.hexes import checksum, hexed
 from exchange.merchant import Merchant
 from exchange.personal import Owner
 from exchange.relayer.batching import FACTS, Purchase, leaf_of
+from exchange.times import rfc3339
 
 ABOUT: Final = {
     "membership.json": "the member's number, ids and address",
@@ -278,7 +279,7 @@ def _plain(value: object) -> object:
     if isinstance(value, bytes):
         return hexed(value)
     if isinstance(value, datetime):
-        return value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        return rfc3339(int(value.timestamp()))
     if isinstance(value, UUID | date):
         return str(value)
     raise TypeError(f"{type(value).__name__} has no form in an export")

@@ -106,7 +106,7 @@ class AttachIn(Form):
 
 _IN = (errors.SignInNeeded,)
 _WRITE = (errors.SignInNeeded, errors.ForeignOrigin)
-_FRESH = (*_WRITE, errors.FreshSignInNeeded)
+FRESH = (*_WRITE, errors.FreshSignInNeeded)
 
 
 @router.get("", response_model=Me, responses=documented(*_IN), summary="Who you are")
@@ -160,7 +160,7 @@ async def pending(gateway: InGateway, session: Mine) -> dict[str, Any]:
         return {"intents": await intents.pending(sql, session.holder, now=gateway.now())}
 
 
-@router.post("/link-codes", response_model=MyLinkCode, responses=documented(*_FRESH), summary="Become a member")
+@router.post("/link-codes", response_model=MyLinkCode, responses=documented(*FRESH), summary="Become a member")
 async def link_code(gateway: InGateway, session: Freshly) -> dict[str, Any]:
     """The merchant to whom you show the code enrols you with it (`link`), within ten minutes and once. Your points of
     its programme are then at the address where your others are, and can be swapped."""
@@ -217,7 +217,7 @@ async def credentials(gateway: InGateway, session: Mine) -> dict[str, Any]:
 @router.post(
     "/credentials/options",
     response_model=dict[str, Any],
-    responses=documented(*_FRESH),
+    responses=documented(*FRESH),
     summary="What the browser needs to make another passkey",
 )
 async def attach_options(gateway: InGateway, session: Freshly) -> dict[str, Any]:
@@ -227,7 +227,7 @@ async def attach_options(gateway: InGateway, session: Freshly) -> dict[str, Any]
 @router.post(
     "/credentials",
     status_code=204,
-    responses=documented(*_FRESH, errors.SignInRefused, errors.CredentialExists, errors.InvalidRequest),
+    responses=documented(*FRESH, errors.SignInRefused, errors.CredentialExists, errors.InvalidRequest),
     summary="Attach another passkey",
 )
 async def attach(gateway: InGateway, session: Freshly, body: AttachIn) -> None:
@@ -238,7 +238,7 @@ async def attach(gateway: InGateway, session: Freshly, body: AttachIn) -> None:
 @router.delete(
     "/credentials/{id}",
     status_code=204,
-    responses=documented(*_FRESH, errors.CredentialNotFound, errors.CredentialExists, errors.InvalidRequest),
+    responses=documented(*FRESH, errors.CredentialNotFound, errors.CredentialExists, errors.InvalidRequest),
     summary="Remove a passkey",
 )
 async def detach(gateway: InGateway, session: Freshly, id: CredentialId) -> None:

@@ -9,16 +9,14 @@ from fastapi import APIRouter, Response
 from pydantic import BaseModel, Field
 
 from exchange import erasure, errors, export
-from exchange.api.access import InGateway, clear_cookie, customer, requires
+from exchange.api.access import InGateway, clear_cookie, requires
 from exchange.api.forms import Form
+from exchange.api.me import FRESH, Freshly
 from exchange.api.problems import documented
 from exchange.auth import Caller
-from exchange.sessions import Session
 
 router = APIRouter(prefix="/v1/customers/{id}", tags=["personal data"])
 own = APIRouter(prefix="/v1/me", tags=["me"])
-
-Freshly = Annotated[Session, customer(fresh=True)]
 
 Exporting = Annotated[Caller, requires(merchant="customers:profile", operator="customers:erase")]
 Erasing = Annotated[Caller, requires(merchant="customers:erase", operator="customers:erase")]
@@ -40,7 +38,7 @@ class ErasureOut(BaseModel):
 
 
 _ACCESS = (errors.Unauthenticated, errors.Forbidden, errors.CustomerNotFound)
-_FRESH = (errors.SignInNeeded, errors.ForeignOrigin, errors.FreshSignInNeeded, errors.CustomerNotFound)
+_FRESH = (*FRESH, errors.CustomerNotFound)
 _ERASING = (
     errors.InvalidRequest, errors.NotYetFinal, errors.PointsRemain, errors.RequestInFlight, errors.MirrorUnavailable,
 )  # fmt: skip
@@ -71,7 +69,8 @@ async def export_(gateway: InGateway, who: Exporting, id: UUID) -> Response:
 async def export_own(gateway: InGateway, session: Freshly, response: Response) -> Response:
     """The archive of POST /v1/customers/{id}/export, of every merchant whose member you are."""
     archive = _zipped(await export.of_person(gateway, session.customer), session.customer)
-    archive.headers.raw.extend(response.headers.raw)  # the session's cookie, if it was replaced
+    for cookie in response.headers.getlist("set-cookie"):  # the session's, if it was replaced
+        archive.headers.append("set-cookie", cookie)
     return archive
 
 

@@ -344,6 +344,7 @@ async def test_a_customer_shows_a_merchant_a_code_takes_all_that_is_held_and_is_
     assert (enrolled.status_code, enrolled.json()["holder"].lower()) == (201, "0x" + passkey.holder.hex())
     archive = await browser.post("/v1/me/export")
     assert archive.headers["content-type"] == "application/zip"
+    assert archive.headers["cache-control"] == "no-store"
     with zipfile.ZipFile(io.BytesIO(archive.content)) as files:
         assert any(b"of-the-web-shop" in files.read(name) for name in files.namelist())
     later(client, 301)
