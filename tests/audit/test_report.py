@@ -132,7 +132,7 @@ def test_the_auditors_key_is_made_once_and_is_its_owners_alone(tmp_path: Path) -
 
 def test_the_sources_digest_is_what_sha256sum_says() -> None:
     command = "ls scripts/audit/*.py contracts/*.py contracts/artifacts/*.json | LC_ALL=C sort | xargs sha256sum"
-    said = subprocess.run(f"{command} | sha256sum", shell=True, check=True, capture_output=True, text=True, cwd=ROOT)
+    said = subprocess.run(["sh", "-c", f"{command} | sha256sum"], check=True, capture_output=True, text=True, cwd=ROOT)
     assert said.stdout.split()[0] == report.sources() == report.of(Record()).inputs["sources"]
 
 
