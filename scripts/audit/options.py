@@ -37,3 +37,6 @@ class Step(msgspec.Struct, frozen=True):
 
 Progress = Callable[[Step], None]
 """Is told of every step; a step of the same stage replaces the one before."""
+
+Advance = Callable[[int, int], None]
+"""Is told how many of how many are done."""
