@@ -15,7 +15,7 @@ from scripts.audit.report import Count, Found, Report
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """Findings and doubts by their ids; `inputs` and `counts` are the names of what is not the same, with both values."""
+    """Findings and doubts by their ids; `inputs` and `counts` name what is not the same, with both values."""
 
     new: list[Found]
     gone: list[Found]
@@ -81,7 +81,9 @@ def _list(title: str, findings: Sequence[Found], console: Console) -> None:
         return
     console.print(f"\n[bold]{title}[/bold] ({len(findings):,})", highlight=False)
     for each in findings[:OF_ALL]:
-        console.print(f"  [dim]{each.id}[/dim] [bold]{each.check}[/bold] {place(each)}", highlight=False, soft_wrap=True)
+        console.print(
+            f"  [dim]{each.id}[/dim] [bold]{each.check}[/bold] {place(each)}", highlight=False, soft_wrap=True
+        )
         console.print(Padding(escape(each.message), (0, 0, 0, 4)), highlight=False)
     if len(findings) > OF_ALL:
         console.print(f"  and {len(findings) - OF_ALL:,} more", highlight=False)
