@@ -1,8 +1,8 @@
 """An audit from its beginning to its end, and on from there: what is asked of the nodes, and in which order.
 
-The history is replayed from the deployment to the trusted block while it is proved; every stretch of it is compared with
-SQL as it goes by. Then the state of that block is proved to be what the history says, and accepted purchases are looked
-up in it. The same audit can be advanced to a later block.
+The history is replayed from the deployment to the trusted block while it is proved; every stretch of it is compared
+with SQL as it goes by. Then the state of that block is proved to be what the history says, and accepted purchases are
+looked up in it. The same audit can be advanced to a later block.
 """
 
 from __future__ import annotations
@@ -48,6 +48,10 @@ class Audit:
         self.ledger: Ledger | None = None
         self.shared: Immutables | None = None
         self.logs = self.purchases = 0
+        named = msgspec.structs.asdict(deployed)
+        self.record.inputs["deployment"] = {
+            name: to_hex(value) if isinstance(value, bytes) else value for name, value in named.items()
+        }
 
     @property
     def node(self) -> Node:
@@ -68,6 +72,7 @@ class Audit:
                 break
             anchor = newest
             whole = await self._replay(self.ledger, anchor)
+        self.record.inputs["anchor"] = {"number": anchor.number, "hash": to_hex(anchor.hash), "time": anchor.time}
         if whole:
             self.ledger.close()
             await self._state(self.ledger, anchor)
@@ -118,7 +123,7 @@ class Audit:
             ledger.limits[created.programme] = limits
 
     async def _state(self, ledger: Ledger, anchor: Anchor) -> None:
-        await state.check(
+        codes = await state.check(
             state.State(self.node, anchor),
             ledger,
             self.shared,
@@ -126,6 +131,7 @@ class Audit:
             seed=self.options.seed,
             advance=lambda done, total: self.progress(Step("storage", done, total, self.logs, self.purchases)),
         )
+        self.record.inputs["codes"] = {**codes}
 
     def _count(self, found: Sequence[Act]) -> None:
         for act in found:

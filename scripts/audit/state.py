@@ -1,7 +1,7 @@
 """Whether storage and code, as the trusted block commits to them, are what the history says they must be.
 
-Every answer is a Merkle-Patricia proof (EIP-1186) against the state root of the trusted block, so a node can withhold it
-but not forge it. With a sample only the words of which there are many (holders, batches, refunds) are drawn, by a seed;
+Every answer is a Merkle-Patricia proof (EIP-1186) against the state root of the trusted block, so a node can withhold
+it but not forge it. With a sample only the words of which there are many (holders, batches, refunds) are drawn, by a seed;
 all others are always proved.
 """
 

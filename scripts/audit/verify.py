@@ -108,7 +108,7 @@ _TURNS, _ROUNDS = _turns(), _rounds()
 try:
     from eth_hash.backends.pysha3 import keccak256 as keccak
 except ImportError:
-    keccak = sponge
+    keccak = sponge  # type: ignore[assignment]
 
 
 # --- RLP and Merkle-Patricia tries
