@@ -49,6 +49,7 @@ class Audit:
         self.shared: Immutables | None = None
         self.logs = self.purchases = 0
         named = msgspec.structs.asdict(deployed)
+        self.record.inputs["chain_id"] = deployed.chain_id
         self.record.inputs["deployment"] = {
             name: to_hex(value) if isinstance(value, bytes) else value for name, value in named.items()
         }
