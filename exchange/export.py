@@ -189,7 +189,7 @@ async def _leaves(gateway: Gateway, at: Merchant, sql: Connection, number: int) 
         batch = [Purchase(*row) for row in await cursor.fetchall()]
     chain_id = gateway.deployment.chain_id
     return await asyncio.to_thread(
-        lambda: [leaf_of(at.programme, at.currency, number, i, each, chain_id) for i, each in enumerate(batch)]
+        lambda: [leaf_of(at.programme, number, i, each, chain_id) for i, each in enumerate(batch)]
     )
 
 
