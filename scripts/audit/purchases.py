@@ -46,6 +46,7 @@ select p.merchant_id, p.id from exchange.purchase p
 where p.cancelled > 0
   and not exists (select from exchange.refund r where r.merchant_id = p.merchant_id and r.purchase_id = p.id)
 """
+_AT: Final = "select id from exchange.purchase where merchant_id = %s and batch_number = %s and batch_index = %s"
 
 
 class Merchant(NamedTuple):
@@ -141,8 +142,8 @@ class Purchases:
         ours = {merchant.programme: merchant.id for merchant in self.merchants.values()}
         for programme, number in self.kept.batches.keys() - seen:
             if programme in ours:
-                place = {"merchant_id": str(ours[programme]), "batch_number": number}
-                self._found("was minted, and SQL knows no purchase in it", table="purchase", **place)
+                place = {"merchant_id": str(ours[programme]), "number": number}
+                self._found(f"batch {number} was minted, and SQL knows no purchase in it", table="batch", **place)
         async for row in self._stream(_UNPLACED):
             self._unplaced(Purchase(*row))
         await self._refunds()
@@ -316,9 +317,10 @@ class Purchases:
         ours = {merchant.programme: merchant.id for merchant in self.merchants.values()}
         for (programme, number, index), taken in left.items():
             if programme in ours:
-                receipt = {"batch_number": number, "batch_index": index}
-                what = f"{taken} base units were taken back by no refund"
-                self._found(what, table="refund", merchant_id=str(ours[programme]), **receipt)
+                [bought] = await self._rows(_AT, ours[programme], number, index) or [(None,)]
+                what = f"{taken} base units of entry {index} of batch {number} were taken back by no refund"
+                place = {"merchant_id": str(ours[programme]), "purchase_id": str(bought[0])}
+                self._found(what, table="refund", **place)
 
     def _refunded(self, refunds: Sequence[Refund], left: dict[tuple[bytes, int, int], int]) -> None:
         """All refunds of one purchase: what they cancelled, what they took back, and what was promised anew."""
@@ -385,8 +387,8 @@ class Purchases:
     def _found(self, what: str, **place: Any) -> None:
         self.record.found("promises", f"exchange.{place['table']}: {what}", **place)
 
-    async def _rows(self, query: str) -> list[tuple[Any, ...]]:
-        return await (await self.connection.execute(query.encode(), binary=True)).fetchall()
+    async def _rows(self, query: str, *arguments: object) -> list[tuple[Any, ...]]:
+        return await (await self.connection.execute(query.encode(), arguments or None, binary=True)).fetchall()
 
     async def _stream(self, query: str) -> AsyncIterator[tuple[Any, ...]]:
         async with self.connection.cursor("audit_purchases") as cursor:
