@@ -66,7 +66,9 @@ def _live(url: str) -> History:
     ann, ben = person("ann"), person("ben")
     for number in range(3):
         coffee.mint(*[(person(f"{number}/{each}"), 100 + each) for each in range(40)], (ann, 5_000))
-    node.web3.eth.send_transaction({"from": node.web3.eth.accounts[STRANGER], "to": node.web3.eth.accounts[STRANGER + 1]})
+    node.web3.eth.send_transaction(
+        {"from": node.web3.eth.accounts[STRANGER], "to": node.web3.eth.accounts[STRANGER + 1]}
+    )
     node.do(coffee.address, coffee.send_call(ann, ben.address, 70))
     node.do(coffee.address, coffee.redeem_call(ann, 30, nonce=1))
     node.do(world.exchange, world.swap_call(coffee, books, ann, 300, nonce=2))
