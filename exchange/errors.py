@@ -540,6 +540,24 @@ class InvalidPeriod(ExchangeError):
     action = "Give an end after the start; the end is not part of the period."
 
 
+class PeriodTooLong(ExchangeError):
+    """When a period is more lines than one answer has."""
+
+    slug = "period-too-long"
+    title = "The period is too long"
+    status = 422
+    action = "Ask for less at a time, or for months instead of days."
+
+
+class BlockNotReached(ExchangeError):
+    """When an answer is asked for as of a block that the copy of the chain has not, or not yet."""
+
+    slug = "block-not-reached"
+    title = "This block is not known"
+    status = 409
+    action = "Ask as of a block that `as_of` of an answer named, or leave `block` out for the newest."
+
+
 class WebhookUrlRefused(ExchangeError):
     """When an endpoint's URL is not https, has no host, or carries a user, a password or a fragment."""
 
