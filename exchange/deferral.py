@@ -69,10 +69,11 @@ class Day:
 
 @dataclass(frozen=True, slots=True)
 class Moved:
-    """What a day did: opening + `deferred` + `deferred_for_swaps` - `reversed` - `recognised` = `liability`. Of
-    `recognised`, `catch_up` is what a changed estimate makes of what was used before. `expected` points are still to be
-    used and `breakage` will not be: together they are what is owed, promised points too. `redeemed`: the share."""
+    """What a day did: opening + `brought_forward` + `deferred` + `deferred_for_swaps` - `reversed` - `recognised` =
+    `liability`. Of `recognised`, `catch_up` is what a changed estimate makes of what was used before. `expected` points
+    are still to be used and `breakage` will not be: together they are what is owed, promised points too."""
 
+    brought_forward: int
     deferred: int
     deferred_for_swaps: int
     reversed: int
@@ -81,7 +82,6 @@ class Moved:
     liability: int
     expected: int
     breakage: int
-    redeemed: int
 
 
 @dataclass(slots=True)
@@ -151,21 +151,21 @@ class Deferral:
         if self.redeemed is not None and redeemed != self.redeemed:
             catch_up = self._recognised(redeemed) - self.recognised
         deferred = allocate(day.sales, points=day.granted, point_price=price, redeemed=redeemed)
+        brought = 0
         if day.brought:
-            deferred, self.brought_forward = deferred + self.brought_forward, 0
+            brought, self.brought_forward = self.brought_forward, 0
         for_swaps = nearest(day.received * self.settlement_price, SETTLEMENT * 10**PRICE_DIGITS)
-        newest.allocated += deferred + for_swaps
+        newest.allocated += brought + deferred + for_swaps
         reversed_ = self._reverse(allocate(day.refunds, points=day.returned, point_price=price, redeemed=redeemed))
         self._points(newest, day)
         self._expire(day.expired, redeemed)
         self._use(day.used, redeemed)
         recognised = self._recognised(redeemed)
         moved = Moved(
-            deferred, for_swaps, reversed_, recognised - self.recognised, catch_up,
+            brought, deferred, for_swaps, reversed_, recognised - self.recognised, catch_up,
             liability=sum(each.allocated for each in self.portfolios) - recognised,
             expected=sum(each.expected(redeemed) - each.used for each in self.portfolios),
             breakage=sum(each.points - each.expired - each.expected(redeemed) for each in self.portfolios),
-            redeemed=redeemed,
         )  # fmt: skip
         self.recognised, self.redeemed = recognised, redeemed
         return moved

@@ -12,12 +12,13 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any, Final
 
-from exchange import history
+from exchange import history, revenue
 from exchange.database import Connection, one, rows, snapshot
-from exchange.errors import BlockNotReached
+from exchange.errors import BlockNotReached, SettlementPriceNeeded
 from exchange.hexes import checksum
 from exchange.liability import DAY, Day, End, Line, Per, Quote, lines, midnight, number, periods
 from exchange.merchant import Merchant
+from exchange.revenue import Assumed, Own
 
 _CUTS: Final = """
 cuts as (
@@ -89,6 +90,21 @@ left join lateral (
 ) first on true
 left join mirror.block b
   on b.number = least(first.number - 1, %(block)s) and b.number >= %(deployed)s
+"""
+
+_SALES: Final = """
+select accepted_at / 86400 as day,
+       coalesce(sum(amount_minor) filter (where points > 0), 0)::bigint as sales,
+       coalesce(sum(amount_minor) filter (where points = 0), 0)::bigint as pointless,
+       coalesce(sum(points) filter (where kind = 'sale'), 0)::bigint as granted,
+       coalesce(sum(points) filter (where kind = 'opening'), 0)::bigint as brought
+from exchange.purchase where merchant_id = %s and accepted_at <= %s group by 1
+"""
+
+_REFUNDS: Final = """
+select floor(extract(epoch from created_at))::bigint / 86400 as day, sum(amount_minor)::bigint as refunds,
+       sum(points + cancelled)::bigint as returned, sum(cancelled)::bigint as cancelled
+from exchange.refund where merchant_id = %s and created_at <= to_timestamp(%s) group by 1
 """
 
 _NAMES: Final = {
@@ -185,6 +201,43 @@ async def liability(
         "final": chain is not None and _is_final(chain, number(end)),
         "as_of": None if chain is None else chain.as_of,
     }
+
+
+async def deferred_revenue(
+    sql: Connection, merchant: Merchant, start: date, end: date, per: Per, assumed: Assumed, *, block: int | None
+) -> dict[str, Any]:
+    """The lines of the periods, as `liability`; up to the block's time of what the merchant sold and refunded, too.
+    Raises `SettlementPriceNeeded` besides."""
+    wanted = periods(start, end, per)
+    await snapshot(sql)
+    chain = await read(sql, merchant.programme, [last for _, last in wanted], block=block)
+    made: list[Line] = []
+    if chain is not None:
+        if assumed.settlement_price is None and any("swaps_received" in day.moved for day in chain.days.values()):
+            raise SettlementPriceNeeded("Points were swapped in, and settlement tokens were paid for them.")
+        until = min(midnight(end) - 1, chain.time)
+        own = await _own(sql, merchant, until)
+        told = revenue.follow(chain.days, own, chain.lives, assumed, last=until // DAY)
+        closed = {day: at.closed for day, at in chain.ends.items()}
+        made = revenue.lines(wanted, closed, told, own, digits=merchant.minor_digits)
+    return {
+        "programme": checksum(merchant.programme),
+        "currency": merchant.currency,
+        "per": per,
+        "lines": made,
+        "final": chain is not None and _is_final(chain, number(end)),
+        "as_of": None if chain is None else chain.as_of,
+    }
+
+
+async def _own(sql: Connection, merchant: Merchant, until: int) -> dict[int, Own]:
+    """The merchant's figures up to a second, by day."""
+    found: dict[int, dict[str, int]] = {}
+    for query in (_SALES, _REFUNDS):
+        for row in await rows(sql, query, merchant.id, until):
+            day = found.setdefault(row["day"], {})
+            day.update({name: value for name, value in row.items() if name != "day"})
+    return {day: Own(**sums) for day, sums in found.items()}
 
 
 def _is_final(chain: Chain, end: int) -> bool:

@@ -190,7 +190,8 @@ def test_in_any_history_nothing_is_lost_the_liability_is_never_negative_and_all_
             clawed_back=burned[0], expired=burned[1], used=burned[2],
         )  # fmt: skip
         moved = deferral.go(number, day, price=price, redeemed=redeemed)
-        liability += moved.deferred + moved.deferred_for_swaps - moved.reversed - moved.recognised
+        liability += moved.brought_forward + moved.deferred + moved.deferred_for_swaps
+        liability -= moved.reversed + moved.recognised
         assert moved.liability == liability >= 0
         assert moved.expected + moved.breakage == owed + promised
         assert moved.expected >= 0
