@@ -1,0 +1,165 @@
+"""How an audit looks to whoever runs it: how far it is, one row for each check, what was found, one sentence.
+
+Progress goes to stderr: a bar where that is a terminal, else a plain line every few seconds.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from itertools import groupby
+from pathlib import Path
+from typing import Final
+
+from rich import progress as bars
+from rich.console import Console
+from rich.markup import escape
+from rich.padding import Padding
+from rich.table import Table
+
+from scripts.audit.options import Progress, Step
+from scripts.audit.record import CHECKS
+from scripts.audit.report import Count, Found, Report
+
+OF_ONE_CHECK: Final = 3
+OF_ALL: Final = 12
+"""Findings that are shown of each check, and in all."""
+_WIDE: Final = 110
+_SECONDS: Final = 5.0
+
+
+@contextmanager
+def progress(console: Console) -> Iterator[Progress]:
+    """Shows what it is told on `console`, which is stderr's."""
+    begun = time.monotonic()
+    if not console.is_terminal:
+        yield _lines(console, begun)
+        return
+    columns = (
+        bars.TextColumn("{task.description}"),
+        bars.BarColumn(),
+        bars.MofNCompleteColumn(),
+        bars.TextColumn("{task.fields[counts]}"),
+        bars.TimeElapsedColumn(),
+    )
+    with bars.Progress(*columns, console=console, transient=True) as shown:
+        bar = shown.add_task("asking the nodes", total=None, counts="")
+
+        def told(step: Step) -> None:
+            counts = _counts(step, begun)
+            shown.update(bar, description=step.stage, completed=step.done, total=step.total, counts=counts)
+
+        yield told
+
+
+def _lines(console: Console, begun: float) -> Progress:
+    last, stage = begun, ""
+
+    def told(step: Step) -> None:
+        nonlocal last, stage
+        now = time.monotonic()
+        if step.stage == stage and now - last < _SECONDS and step.done < step.total:
+            return
+        last, stage = now, step.stage
+        counts = _counts(step, begun)
+        console.print(f"{step.stage}: {step.done:,} of {step.total:,}{counts and ', ' + counts}", soft_wrap=True)
+
+    return told
+
+
+def _counts(step: Step, begun: float) -> str:
+    told = [f"{step.logs:,} logs"] if step.logs else []
+    if step.purchases and (seconds := time.monotonic() - begun) >= 1:
+        told.append(f"{step.purchases / seconds:,.0f} purchases/s")
+    return ", ".join(told)
+
+
+def show(report: Report, console: Console, path: Path | None = None) -> None:
+    """Prints the table, what was found (cut short; all of it is at `path`) and the verdict."""
+    console.print(_about(report), highlight=False)
+    console.print(_table(report, wide=console.width >= _WIDE))
+    for title, found in (("Contradictions", report.findings), ("Could not be verified", report.doubts)):
+        _list(title, found, console, path)
+    console.print(f"\n{verdict(report)}", highlight=False)
+
+
+def _about(report: Report) -> str:
+    anchor = report.inputs.get("anchor") or {}
+    number, block = anchor.get("number"), str(anchor.get("hash", ""))
+    if not isinstance(number, int):
+        return "Audit of no block: the nodes showed none that could be trusted."
+    return f"Audit of chain {report.inputs.get('chain_id')} up to block {number:,}\n{block}"
+
+
+def _table(report: Report, *, wide: bool) -> Table:
+    table = Table(title_justify="left")
+    table.add_column("check", no_wrap=True)
+    if wide:
+        table.add_column("what it proves", ratio=1)
+    for name in ("proved", "skipped", "contradicted", "doubts"):
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("result", no_wrap=True)
+    for check, proves in CHECKS.items():
+        count = report.checks[check]
+        numbers = (count.proved, count.skipped, count.contradictions, count.doubts)
+        told = [f"{number:,}" if number else "" for number in numbers]
+        table.add_row(check, *([proves] if wide else []), *told, _result(count))
+    return table
+
+
+def _result(count: Count) -> str:
+    if count.contradictions:
+        return "[bold red]CONTRADICTED[/bold red]"
+    if count.doubts:
+        return "[yellow]not verified[/yellow]"
+    if count.proved:
+        return "[green]sample[/green]" if count.skipped else "[green]proved[/green]"
+    return "[dim]not checked[/dim]"
+
+
+def _list(title: str, found: Sequence[Found], console: Console, path: Path | None) -> None:
+    if not found:
+        return
+    console.print(f"\n[bold]{title}[/bold] ({len(found):,})", highlight=False)
+    by_check = [list(group) for _, group in groupby(found, key=lambda each: each.check)]
+    shown = [each for group in by_check for each in group[:OF_ONE_CHECK]][:OF_ALL]
+    for each in shown:
+        console.print(
+            f"  [dim]{each.id}[/dim] [bold]{each.check}[/bold] {place(each)}", highlight=False, soft_wrap=True
+        )
+        console.print(Padding(escape(each.message), (0, 0, 0, 4)), highlight=False)
+    if len(found) > len(shown):
+        console.print(f"  and {len(found) - len(shown):,} more{f', see {path}' if path else ''}", highlight=False)
+
+
+def place(found: Found) -> str:
+    """In words, as `block 12, log 3`."""
+    return escape(", ".join(f"{name} {value}" for name, value in found.place.items()))
+
+
+def verdict(report: Report) -> str:
+    """One sentence."""
+    proved = sum(count.proved for count in report.checks.values())
+    skipped = sum(count.skipped for count in report.checks.values())
+    unchecked = [check for check, count in report.checks.items() if count == Count(0, 0, 0, 0)]
+    if report.exit_code == 1:
+        checks = len({each.check for each in report.findings})
+        return (
+            f"[bold red]Contradicted[/bold red]: {_many(len(report.findings), 'contradiction')} in"
+            f" {_many(checks, 'check')}; `points audit why ID` shows one."
+        )
+    if report.exit_code == 2:
+        return (
+            f"[bold yellow]Not verified[/bold yellow]: nothing contradicts, but {_many(len(report.doubts), 'doubt')}"
+            f" {'are' if len(report.doubts) > 1 else 'is'} left."
+        )
+    left = [f"{skipped:,} left out by the sample"] if skipped else []
+    if unchecked:
+        left.append(f"not checked: {', '.join(check for check in CHECKS if check in unchecked)}")
+    more = f" ({'; '.join(left)})" if left else ""
+    return f"[bold green]Proved[/bold green]: {_many(proved, 'fact')}, and nothing contradicts them{more}."
+
+
+def _many(count: int, noun: str) -> str:
+    return f"{count:,} {noun}{'s' * (count != 1)}"
