@@ -1,7 +1,8 @@
 """A programme's liability, told from proved blocks alone: the lines that the gateway gives its merchant's accountants.
 
 `docs/ACCOUNTING.md` defines every column. Each act is entered on the day (UTC) of its block; a line is the sum of its
-days. Integers only; points have two decimals, settlement tokens six, prices thirteen. Pure.
+days. Integers only; points have two decimals, settlement tokens six, prices thirteen. Pure, but for `proved`, which
+asks the nodes. That the contracts keep their rules is for the whole audit to say.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import csv
 import io
 from bisect import bisect_left
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from typing import Final, Literal
@@ -19,8 +20,12 @@ import msgspec
 from eth_hash.backends.pysha3 import keccak256
 
 from contracts import bindings
-from scripts.audit.acts import Act
-from scripts.audit.evidence import Block
+from scripts.audit import chain
+from scripts.audit.acts import Act, Network, acts
+from scripts.audit.evidence import Block, Node
+from scripts.audit.options import Options, Progress, Step
+from scripts.audit.record import Record
+from scripts.errors import CommandFailed
 
 DAY: Final = 86_400
 FEWEST_MONTHS: Final = 12
@@ -30,6 +35,10 @@ EPOCH: Final = date(1970, 1, 1)
 
 Per = Literal["day", "month", "whole"]
 Line = dict[str, str | int | bool | None]
+
+
+class NoSuchProgramme(CommandFailed):
+    """When the factory never created it."""
 
 
 @dataclass(slots=True)
@@ -75,7 +84,7 @@ class Books:
                 today["expired"] -= event.amount
             case bindings.ClawedBack() if ours:
                 today["clawed_back"] -= event.burned
-                self._issue(act.time, self.batches[event.batch], -event.burned)
+                self._issue(act.time, self.batches.get(event.batch, _month(act.time)), -event.burned)
             case bindings.Swapped():
                 self._swapped(act, event, today)
             case bindings.Given() if event.programme == self.programme:
@@ -174,6 +183,23 @@ class Books:
         whole = sum(issued[month] for month in mature)
         dead = sum(amount for day, month, amount in self.expired if day <= at // DAY and month in mature)
         return len(mature), 10**6 - min(dead, whole) * 10**6 // whole
+
+
+async def proved(options: Options, nodes: Sequence[Node], programme: bytes, progress: Progress) -> tuple[Books, Record]:
+    """The books up to the trusted block. They are proved only if the record has no finding and no doubt. Raises
+    `ChainError`, `NoAnchor`, and `NoSuchProgramme`."""
+    deployed, record, books = options.deployment, Record(), Books(programme)
+    network = Network(deployed.chain_id, deployed.factory, deployed.exchange, deployed.settlement, deployed.first_block)
+    anchor = await chain.anchor(nodes, options.block)
+    total = anchor.number - deployed.first_block + 1
+    async for block in chain.blocks(
+        nodes[0], first=deployed.first_block, anchor=anchor, network=network, record=record
+    ):
+        books.enter(block, acts(block, network, record))
+        progress(Step("blocks", block.number - deployed.first_block + 1, total))
+    if record.exit_code == 0 and programme not in network.programmes:
+        raise NoSuchProgramme(f"{_checksum(programme)} is no programme of this network, up to block {anchor.number}.")
+    return books, record
 
 
 def _margins(act: Act, fee_account: bytes) -> list[tuple[bytes, str, int]]:
