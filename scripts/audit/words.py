@@ -52,7 +52,7 @@ def expected(ledger: Ledger) -> Iterator[Word]:
     """Every word that the history determines."""
     network = ledger.network
     for address, programme in ledger.programmes.items():
-        yield Word(network.factory, _at(IS_PROGRAMME, address), f"isProgramme of 0x{address.hex()}", 1)
+        yield Word(network.factory, at(IS_PROGRAMME, address), f"isProgramme of 0x{address.hex()}", 1)
         yield from _of_token(programme)
     yield from _of_exchange(ledger.market, network.exchange)
 
@@ -76,21 +76,21 @@ def _of_token(programme: Programme) -> Iterator[Word]:
         yield _holding(token, holder, holding, recovering=holder in programme.recovering)
     for holder, (to, due) in programme.recoveries.items():
         what = f"recovery of 0x{holder.hex()}"
-        yield Word(token, _at(RECOVERIES, holder), what, int.from_bytes(to) | due << 160)
+        yield Word(token, at(RECOVERIES, holder), what, int.from_bytes(to) | due << 160)
     for number in range(max(1, programme.next_batch - RING), programme.next_batch):
         batch = programme.batches.get(number)
         if batch is not None:
             kept = keccak(number.to_bytes(32) + batch.root + batch.entries_hash)
-            slot = _at(BATCHES, number % RING)
+            slot = at(BATCHES, number % RING)
             yield Word(token, slot, f"commitment of batch {number}", int.from_bytes(kept), many=True)
     for (number, index), taken in programme.refunded.items():
-        slot = _at(_at(REFUNDED, number), index)
+        slot = at(at(REFUNDED, number), index)
         yield Word(token, slot, f"refunded of entry {index} of batch {number}", taken, many=True)
 
 
 def _holding(token: bytes, holder: bytes, holding: Holding, *, recovering: bool) -> Word:
     return Word(
-        *(token, _at(HOLDINGS, holder), f"account of 0x{holder.hex()}"),
+        *(token, at(HOLDINGS, holder), f"account of 0x{holder.hex()}"),
         value=holding.balance | recovering << 112,
         mask=BALANCE_AND_FLAG,
         days=(holding.earliest, holding.latest),
@@ -110,30 +110,30 @@ def _of_exchange(market: Market, exchange: bytes) -> Iterator[Word]:
         yield from _member(exchange, account, member)
     for (one, other), consent in market.consents.items():
         for first, second in ((one, other), (other, one)):
-            slot = _at(_at(CONSENTS, first), second)
+            slot = at(at(CONSENTS, first), second)
             yield word(slot, f"consent of 0x{first.hex()} and 0x{second.hex()}", consent)
     yield word(CAMPAIGNS, "number of campaigns", len(market.campaigns))
     for number, campaign in market.campaigns.items():
         for place, value in enumerate(_campaign(campaign)):
-            yield word(_at(CAMPAIGN, number) + place, f"campaign {number}", value)
+            yield word(at(CAMPAIGN, number) + place, f"campaign {number}", value)
 
 
 def _member(exchange: bytes, account: bytes, member: Member) -> Iterator[Word]:
     name = f"0x{account.hex()}"
     position = member.margin | member.spent << 96 | (member.spent_on & 0xFFFF) << 184 | member.nonce << 200
     position |= member.is_charity << 248 | member.has_announced << 249
-    slot = _at(MEMBERS, account)
+    slot = at(MEMBERS, account)
     yield Word(exchange, slot, f"margin and nonce of {name}", position)
     yield Word(exchange, slot + 1, f"quote of {name}", _quote(member.posted))
-    announced = _at(ANNOUNCED, account)
+    announced = at(ANNOUNCED, account)
     yield Word(exchange, announced, f"quote announced of {name}", _quote(member.announced))
     yield Word(exchange, announced + 1, f"when the quote of {name} comes", member.announced_from)
     to, amount, due = member.withdrawal
-    withdrawal = _at(WITHDRAWALS, account)
+    withdrawal = at(WITHDRAWALS, account)
     yield Word(exchange, withdrawal, f"withdrawal of {name}", int.from_bytes(to) | amount << 160)
     yield Word(exchange, withdrawal + 1, f"when {name} withdraws", due)
     current, following, since = member.payout
-    payout = _at(PAYOUTS, account)
+    payout = at(PAYOUTS, account)
     yield Word(exchange, payout, f"payout of {name}", int.from_bytes(current))
     yield Word(exchange, payout + 1, f"next payout of {name}", int.from_bytes(following) | since << 160)
 
@@ -154,7 +154,7 @@ def _quote(quote: Quote) -> int:
     return quote.cap << 168 | quote.until << 128 | quote.ask << 64 | quote.bid
 
 
-def _at(slot: int, key: bytes | int) -> int:
+def at(slot: int, key: bytes | int) -> int:
     """Where a mapping at `slot` keeps `key`."""
     word = key.to_bytes(32) if isinstance(key, int) else key.rjust(32, b"\0")
     return int.from_bytes(keccak(word + slot.to_bytes(32)))
