@@ -11,10 +11,9 @@ import msgspec
 from rich.console import Console
 
 from contracts.headers import Header
-from contracts.rpc import from_hex, to_hex
+from contracts.rpc import from_hex
 from scripts.audit import bundle, display, report
 from scripts.audit.audit import Audit
-from scripts.audit.chain import Anchor
 from scripts.audit.endpoint import Endpoint
 from scripts.audit.evidence import Node
 from scripts.audit.options import Options, Progress
@@ -27,23 +26,10 @@ Timings = dict[str, int]
 async def audit(options: Options, nodes: Sequence[Node], progress: Progress) -> Record:
     """Raises `ChainError` and `NoAnchor` when there is no block to begin with."""
     whole = Audit(options, nodes, progress)
-    anchor = await whole.advance()
-    whole.record.inputs.update(_asked(options, anchor, left_out=whole.record.tallies["state"].skipped))
+    await whole.advance()
+    left_out = whole.record.tallies["state"].skipped
+    whole.record.inputs["sample"] = _sample(options, left_out) if left_out else None
     return whole.record
-
-
-def _asked(options: Options, anchor: Anchor, *, left_out: int) -> dict[str, Fact]:
-    """What the audit was about, for its report."""
-    deployed = options.deployment
-    return {
-        "chain_id": deployed.chain_id,
-        "deployment": {
-            "first_block": deployed.first_block,
-            **{name: to_hex(getattr(deployed, name)) for name in ("settlement", "exchange", "factory")},
-        },
-        "anchor": {"number": anchor.number, "hash": to_hex(anchor.hash)},
-        "sample": _sample(options, left_out) if left_out else None,
-    }
 
 
 def _sample(options: Options, left_out: int) -> dict[str, Fact]:
