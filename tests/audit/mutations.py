@@ -122,8 +122,9 @@ class Mutator:
     def _together(self) -> dict[str, Callable[[str | None], Awaitable[Mutation]]]:
         return {
             "move points": self._move_points, "make points": self._make_points, "rename holder": self._rename_holder,
-            "rename programme": self._rename_programme, "shift batch": self._shift_batch, "drop block": self._drop_block,
-            "cut off": self._cut_off, "swap for more": self._swap_for_more, "sign for more": self._sign_for_more,
+            "rename programme": self._rename_programme, "shift batch": self._shift_batch,
+            "drop block": self._drop_block, "cut off": self._cut_off, "swap for more": self._swap_for_more,
+            "sign for more": self._sign_for_more,
             "sign for another": self._sign_for_another, "drop purchase": self._drop_purchase,
             "drop batch": self._drop_batch, "forget refund": self._forget_refund,
         }  # fmt: skip
@@ -374,7 +375,8 @@ class Mutator:
             for index, each in enumerate(found)
         ]  # fmt: skip
         await self.connection.execute(
-            "update exchange.batch set receipts_root = %s, total = %s, count = %s where merchant_id = %s and number = %s",
+            "update exchange.batch set receipts_root = %s, total = %s, count = %s"
+            " where merchant_id = %s and number = %s",
             (receipts.root(leaves), sum(each["points"] for each in found), len(found), *place),
         )
 
@@ -426,7 +428,8 @@ class Mutator:
             keys = sql.SQL(", ").join(sql.Identifier(name) for name in fold.key)
             await self.connection.execute(sql.SQL("delete from {}").format(sql.Identifier("mirror", fold.name)))
             statement = sql.SQL(
-                "insert into {} ({keys}, amount) select {keys}, sum(delta) from {} group by {keys} having sum(delta) <> 0"
+                "insert into {} ({keys}, amount)"
+                " select {keys}, sum(delta) from {} group by {keys} having sum(delta) <> 0"
             )
             fold_, summed = sql.Identifier("mirror", fold.name), sql.Identifier("mirror", fold.block)
             await self.connection.execute(statement.format(fold_, summed, keys=keys))

@@ -1,4 +1,4 @@
-"""Whatever is done to an audited table is found, and nearly always named to the row. `make mutations` does it N times."""
+"""Whatever is done to an audited table is found, and nearly always named to the row; `make mutations` does N."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-import psycopg
 import pytest
 from psycopg import AsyncConnection
 
@@ -19,7 +18,6 @@ from scripts.audit.mirror import Mirror
 from scripts.audit.promises import Kept
 from scripts.audit.purchases import Purchases
 from scripts.audit.record import Record
-from scripts.audit.rows import CURSOR, FOLDS, TABLES
 from tests.audit.conftest import Lived
 from tests.audit.mutations import Mutation, Mutator
 from tests.audit.world import Past
@@ -113,17 +111,18 @@ def _tell(
     tried: Counter[tuple[str, str]], missed: list[Mutation], vague: list[tuple[Mutation, Record]], seconds: float
 ) -> None:
     total = sum(tried.values())
-    print(
-        f"\nmutations: {total}, seed {SEED}: {len(missed)} missed, {total - len(missed) - len(vague)} named to the row"
-    )
-    print(f"{seconds:.1f} s of processor time here")
+    lines = [
+        f"\nmutations: {total}, seed {SEED}: {len(missed)} missed, {total - len(missed) - len(vague)} named to the row",
+        f"{seconds:.1f} s of processor time here, PostgreSQL's not counted",
+    ]
     for by, place in (("kind", 0), ("table", 1)):
         counts = Counter[str]()
         for pair, count in tried.items():
             counts[pair[place]] += count
-        print(f"by {by}:", ", ".join(f"{name} {count}" for name, count in sorted(counts.items())))
+        lines.append(f"by {by}: " + ", ".join(f"{name} {count}" for name, count in sorted(counts.items())))
     for mutation in missed:
-        print("missed:", mutation)
+        lines.append(f"missed: {mutation}")
     for mutation, record in vague:
-        said = [(each.message[:120], each.place) for each in record.findings[:2]]
-        print("not named:", mutation.kind, mutation.table, str(mutation.touched[:1])[:200], said)
+        said = [each.message[:120] for each in record.findings[:2]]
+        lines.append(f"not named: {mutation.kind} of {mutation.table}: {str(mutation.touched[:1])[:200]}: {said}")
+    print("\n".join(lines), flush=True)  # noqa: T201
