@@ -97,7 +97,7 @@ class Mirror:
         self._tables = self._known(columns)
         self._cursor = await self._read_cursor() if "cursor" in self._tables else None
         if self._cursor is None:
-            self.record.found("mirror", "the cursor has no row, or is no table of ours", table="cursor")
+            self.record.found("mirror", "the cursor has no row, or is no table of ours", table="cursor", id=1)
             [(highest,)] = await self._rows("select coalesce(max(number), -1) from mirror.block")
             self._top = int(highest)
         else:

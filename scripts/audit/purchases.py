@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Sequence
 from contextlib import suppress
 from itertools import accumulate
+from pathlib import Path
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
@@ -21,6 +22,7 @@ from contracts import receipts
 from scripts.audit.mirror import Connection
 from scripts.audit.promises import Batch, Kept, Receipt
 from scripts.audit.record import Record
+from scripts.audit.shown import Shown
 
 _MERCHANTS: Final = "select id, programme, owner, issuer from exchange.programme"
 _RULES: Final = "select merchant_id, version, rate_millionths from exchange.earning_rule"
@@ -47,6 +49,25 @@ where p.cancelled > 0
   and not exists (select from exchange.refund r where r.merchant_id = p.merchant_id and r.purchase_id = p.id)
 """
 _AT: Final = "select id from exchange.purchase where merchant_id = %s and batch_number = %s and batch_index = %s"
+
+
+async def check(
+    kept: Kept, record: Record, *, time: int, connection: Connection | None = None, folder: Path | None = None
+) -> int:
+    """Judges what SQL has and what receipts there are in a folder, at Unix second `time`. Returns how many promises are
+    open: not kept yet, and not due."""
+    waiting = 0
+    shown = None if folder is None else Shown(kept, record, time=time)
+    if shown is not None and folder is not None:
+        shown.read(folder)
+    if connection is not None:
+        purchases = Purchases(connection, kept, record, time=time, shown=shown)
+        await purchases.run()
+        waiting += purchases.open
+    if shown is not None:
+        shown.close()
+        waiting += shown.open
+    return waiting
 
 
 class Merchant(NamedTuple):
@@ -111,17 +132,22 @@ class Refund(NamedTuple):
 
     @property
     def place(self) -> dict[str, int | str]:
-        return {"table": "refund", "merchant_id": str(self.merchant), "id": str(self.id)}
+        named = {"merchant_id": str(self.merchant), "id": str(self.id), "purchase_id": str(self.purchase)}
+        return {"table": "refund", **named}
 
 
 class Purchases:
-    """`run` judges all of them, in a snapshot, by what the chain `kept` up to Unix second `time`."""
+    """`run` judges all of them, in a snapshot, by what the chain `kept` up to Unix second `time`. Receipts that were
+    `shown` to the auditor are matched with them."""
 
-    def __init__(self, connection: Connection, kept: Kept, record: Record, *, time: int) -> None:
+    def __init__(
+        self, connection: Connection, kept: Kept, record: Record, *, time: int, shown: Shown | None = None
+    ) -> None:
         self.connection = connection
         self.kept = kept
         self.record = record
         self.time = time
+        self.shown = shown
         self.open = 0
         self.merchants: dict[UUID, Merchant] = {}
         self.rates: dict[tuple[UUID, int | None], int] = {}
@@ -147,6 +173,8 @@ class Purchases:
         async for row in self._stream(_UNPLACED):
             self._unplaced(Purchase(*row))
         await self._refunds()
+        if self.shown is not None:
+            self.shown.known = {merchant.programme for merchant in self.merchants.values()}
 
     async def _known(self) -> None:
         """Merchants as the chain knows them; rules and batches as SQL has them."""
@@ -201,6 +229,8 @@ class Purchases:
     def _is_sound(self, merchant: Merchant, purchase: Purchase) -> bool:
         """Whether the row itself is what the issuer signed, and what its rule gives."""
         signed = self.kept.is_signed(merchant.programme, merchant.issuer, purchase.receipt)
+        if self.shown is not None:
+            self.shown.match(merchant.programme, purchase.receipt, **purchase.place)
         if not signed:
             self._found(
                 "the receipt is not signed by the programme's issuer", **purchase.place, **purchase.receipt.evidence
@@ -372,7 +402,7 @@ class Purchases:
         cancelled = sum(each.cancelled for each in refunds)
         if cancelled != last.less:
             what = f"the refunds of purchase {last.purchase} cancelled {cancelled}, and {last.less} are noted there"
-            self._found(what, **last.place, purchase_id=str(last.purchase))
+            self._found(what, **last.place)
             return
         paid = last.paid_minor - sum(each.amount_minor for each in refunds)
         kept = self._earned(last.merchant, last.kind, last.rule_version, paid)
@@ -380,7 +410,7 @@ class Purchases:
         took = cancelled + last.taken + sum(each.restored for each in refunds)
         if clean and (paid < 0 or took != owed):
             what = f"the refunds of purchase {last.purchase} took {took} in all, and should have taken {owed}"
-            self._found(what, **last.place, purchase_id=str(last.purchase))
+            self._found(what, **last.place)
 
     # --- reading ------------------------------------------------------------------------------------------------------
 

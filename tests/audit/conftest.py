@@ -21,10 +21,12 @@ from tests.relayer.rig import OPERATOR
 
 @dataclass(frozen=True)
 class Lived:
-    """What is left of a world: its database, and its chain as an auditor sees it."""
+    """What is left of a world: its database, its chain as an auditor sees it, and a folder of what its merchants were
+    answered."""
 
     database: str
     past: Past
+    receipts: Path
 
 
 @pytest.fixture(scope="session")
@@ -44,7 +46,7 @@ def lived(postgres_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterat
         past = asyncio.run(_live(database, node, made, folder))
     finally:
         node.kill()
-    yield Lived(database, past)
+    yield Lived(database, past, folder / "receipts")
     with psycopg.connect(postgres_url, autocommit=True) as connection:
         connection.execute(f'drop database "{name}" with (force)')
 
@@ -53,4 +55,6 @@ async def _live(database: str, node: Anvil, made: Deployment, folder: Path) -> P
     async with open_world(database, node, made, folder) as world:
         await world.rig.rpc.call("evm_setAutomine", False)
         await live(world)
+        (folder / "receipts").mkdir()
+        (folder / "receipts" / "answers.jsonl").write_text("\n".join(world.receipts))
         return await world.past()

@@ -13,10 +13,9 @@ import pytest
 from psycopg import AsyncConnection
 
 from exchange import vault
-from scripts.audit import mirror
+from scripts.audit import mirror, purchases
 from scripts.audit.mirror import Mirror
 from scripts.audit.promises import Kept
-from scripts.audit.purchases import Purchases
 from scripts.audit.record import Record
 from tests.audit.conftest import Lived
 from tests.audit.mutations import Mutation, Mutator
@@ -46,15 +45,15 @@ async def mutating(lived: Lived, seed: int) -> AsyncIterator[tuple[AsyncConnecti
         await connection.rollback()
 
 
-async def audit(connection: AsyncConnection[Any], past: Past, kept: Kept) -> Record:
-    """Of SQL, by evidence that was read before."""
-    record = Record()
+async def audit(connection: AsyncConnection[Any], lived: Lived, kept: Kept) -> Record:
+    """Of SQL, by evidence that was read before, and by the receipts that merchants have."""
+    record, past = Record(), lived.past
     compared = Mirror(past.network, record)
     if await compared.begin(connection):
         for block, acts in past.history:
             await compared.add(block, acts)
         await compared.end(finalized=past.anchor.number)
-    await Purchases(connection, kept, record, time=past.anchor.time).run()
+    await purchases.check(kept, record, time=lived.past.anchor.time, connection=connection, folder=lived.receipts)
     return record
 
 
@@ -69,7 +68,7 @@ async def once(connection: AsyncConnection[Any], mutator: Mutator, lived: Lived,
     """One mutation, what an audit says of it, and everything as it was."""
     await connection.execute("savepoint untouched")
     mutation = await mutator.apply(**wanted)
-    record = await audit(connection, lived.past, evidence)
+    record = await audit(connection, lived, evidence)
     await connection.execute("rollback to savepoint untouched")
     return mutation, record
 
@@ -87,7 +86,7 @@ async def test_every_mutation_is_found_and_nearly_all_are_named_to_the_row(lived
                 missed.append(mutation)
             elif not mutation.is_located(record):
                 vague.append((mutation, record))
-        clean = await audit(connection, lived.past, evidence)
+        clean = await audit(connection, lived, evidence)
     _tell(tried, missed, vague, time.process_time() - begun)
     assert clean.findings == []
     assert missed == []

@@ -75,6 +75,7 @@ class World:
     indexing: follow.Mirror
     clock: list[float]
     people: dict[str, LocalAccount] = field(default_factory=dict)
+    receipts: list[str] = field(default_factory=list)  # what merchants were answered
     charity: bytes = b""
     foreign: bytes = b""
 
@@ -130,6 +131,8 @@ class World:
     async def post(self, path: str, body: object, auth: dict[str, str]) -> Any:
         answer = await self.client.http.post(path, json=body, headers={**auth, "idempotency-key": uuid4().hex})
         assert answer.status_code in (200, 201, 202), (path, answer.text)
+        if path.startswith(("/v1/purchases", "/v1/opening-balances")):
+            self.receipts.append(answer.text)
         return answer.json()
 
     async def open_shop(self, slug: str) -> Shop:
