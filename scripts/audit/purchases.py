@@ -9,6 +9,7 @@ purchases that SQL knows.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from contextlib import suppress
 from itertools import accumulate
@@ -149,6 +150,7 @@ class Purchases:
         self.time = time
         self.shown = shown
         self.open = 0
+        self.signed: Counter[tuple[UUID, bool]] = Counter()
         self.merchants: dict[UUID, Merchant] = {}
         self.rates: dict[tuple[UUID, int | None], int] = {}
         self.batches: dict[tuple[UUID, int], tuple[bytes, int, int]] = {}
@@ -172,6 +174,10 @@ class Purchases:
                 self._found(f"batch {number} was minted, and SQL knows no purchase in it", table="batch", **place)
         async for row in self._stream(_UNPLACED):
             self._unplaced(Purchase(*row))
+        for each in self.merchants.values():
+            if self.signed[each.id, False] and not self.signed[each.id, True]:
+                what = "none of its receipts is signed by the issuer, for the programme, that SQL says it has"
+                self._found(what, table="merchant", id=str(each.id))
         await self._refunds()
         if self.shown is not None:
             self.shown.known = {merchant.programme for merchant in self.merchants.values()}
@@ -229,6 +235,7 @@ class Purchases:
     def _is_sound(self, merchant: Merchant, purchase: Purchase) -> bool:
         """Whether the row itself is what the issuer signed, and what its rule gives."""
         signed = self.kept.is_signed(merchant.programme, merchant.issuer, purchase.receipt)
+        self.signed[merchant.id, signed] += 1
         if self.shown is not None:
             self.shown.match(merchant.programme, purchase.receipt, **purchase.place)
         if not signed:
