@@ -25,6 +25,9 @@ from scripts.audit.promises import Batch, Kept, Receipt
 from scripts.audit.record import Record
 from scripts.audit.shown import Shown
 
+SHOWN: Final = 1_000
+"""Contradictions of one table that are each told of; of more than that, how many."""
+
 _MERCHANTS: Final = "select id, programme, owner, issuer from exchange.programme"
 _RULES: Final = "select merchant_id, version, rate_millionths from exchange.earning_rule"
 _BATCHES: Final = "select merchant_id, number, receipts_root, total, count from exchange.batch"
@@ -150,6 +153,7 @@ class Purchases:
         self.time = time
         self.shown = shown
         self.open = 0
+        self.told: Counter[str] = Counter()
         self.signed: Counter[tuple[UUID, bool]] = Counter()
         self.merchants: dict[UUID, Merchant] = {}
         self.rates: dict[tuple[UUID, int | None], int] = {}
@@ -179,6 +183,10 @@ class Purchases:
                 what = "none of its receipts is signed by the issuer, for the programme, that SQL says it has"
                 self._found(what, table="merchant", id=str(each.id))
         await self._refunds()
+        for table, count in self.told.items():
+            if count > SHOWN:
+                what = f"exchange.{table}: {count - SHOWN} more contradictions"
+                self.record.found("promises", what, table=table)
         if self.shown is not None:
             self.shown.known = {merchant.programme for merchant in self.merchants.values()}
 
@@ -213,8 +221,7 @@ class Purchases:
         first = purchases[0]
         merchant, number = self.merchants.get(first.merchant), first.batch
         if merchant is None or number is None:
-            for each in purchases:
-                self._found("is of a merchant that SQL does not know", **each.place)
+            self._strangers(first.merchant)
             return
         minted = self.kept.batches.get((merchant.programme, number))
         seen.add((merchant.programme, number))
@@ -231,6 +238,11 @@ class Purchases:
             sound.append(not missing)
         stored = self.batches.pop((merchant.id, number), None)
         self._roots(merchant, number, purchases, minted, stored, all(sound))
+
+    def _strangers(self, merchant: UUID) -> None:
+        if not self.signed[merchant, False]:
+            self._found("SQL has purchases of a merchant that it does not know", table="merchant", id=str(merchant))
+        self.signed[merchant, False] += 1
 
     def _is_sound(self, merchant: Merchant, purchase: Purchase) -> bool:
         """Whether the row itself is what the issuer signed, and what its rule gives."""
@@ -319,7 +331,7 @@ class Purchases:
     def _unplaced(self, purchase: Purchase) -> None:
         merchant = self.merchants.get(purchase.merchant)
         if merchant is None:
-            self._found("is of a merchant that SQL does not know", **purchase.place)
+            self._strangers(purchase.merchant)
             return
         self._is_sound(merchant, purchase)
         if purchase.points > purchase.cancelled:
@@ -422,7 +434,9 @@ class Purchases:
     # --- reading ------------------------------------------------------------------------------------------------------
 
     def _found(self, what: str, **place: Any) -> None:
-        self.record.found("promises", f"exchange.{place['table']}: {what}", **place)
+        self.told[place["table"]] += 1
+        if self.told[place["table"]] <= SHOWN:
+            self.record.found("promises", f"exchange.{place['table']}: {what}", **place)
 
     async def _rows(self, query: str, *arguments: object) -> list[tuple[Any, ...]]:
         return await (await self.connection.execute(query.encode(), arguments or None, binary=True)).fetchall()
