@@ -1,8 +1,8 @@
 """Whether storage and code, as the trusted block commits to them, are what the history says they must be.
 
 Every answer is a Merkle-Patricia proof (EIP-1186) against the state root of the trusted block, so a node can withhold
-it but not forge it. With a sample only the words of which there are many (holders, batches, refunds) are drawn, by a seed;
-all others are always proved.
+it but not forge it. With a sample only the words of which there are many (holders, batches, refunds) are drawn, by a
+seed; all others are always proved.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import msgspec
 from eth_hash.backends.pysha3 import keccak256 as keccak
 
 from contracts.errors import ChainError
-from contracts.rpc import from_hex, to_hex, to_quantity
+from contracts.rpc import from_hex, from_quantity, to_hex, to_quantity
 from scripts.audit import code, verify, words
 from scripts.audit.chain import Anchor
 from scripts.audit.code import Immutables
@@ -67,6 +67,8 @@ class State:
             verify.storage(account.storage_root, slot, [from_hex(node) for node in proven.proof])
             for slot, proven in zip(slots, answer.storage_proof, strict=True)
         ]
+        if found != [from_quantity(proven.value) for proven in answer.storage_proof]:
+            raise verify.Invalid("the node says other values than it proves")
         return account.code_hash, found
 
 
