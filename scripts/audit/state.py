@@ -16,7 +16,7 @@ from eth_hash.backends.pysha3 import keccak256 as keccak
 
 from contracts import layout
 from contracts.errors import ChainError
-from contracts.rpc import from_hex, to_hex, to_quantity
+from contracts.rpc import from_hex, from_quantity, to_hex, to_quantity
 from scripts.audit import code, verify, words
 from scripts.audit.chain import Anchor
 from scripts.audit.code import Immutables
@@ -69,6 +69,8 @@ class State:
             verify.storage(account.storage_root, slot, [from_hex(node) for node in proven.proof])
             for slot, proven in zip(slots, answer.storage_proof, strict=True)
         ]
+        if found != [from_quantity(proven.value) for proven in answer.storage_proof]:
+            raise verify.Invalid("the node says other values than it proves")
         return account.code_hash, found
 
 
