@@ -31,6 +31,7 @@ from exchange.api import (
     privacy,
     problems,
     profiles,
+    proofs,
     purchases,
     recoveries,
     refunds,
@@ -96,7 +97,7 @@ def create_app(settings: Settings, *, clock: Callable[[], float] = time.time) ->
         customers.router, customers.holders, privacy.router, intents.router, intents.quotes, merchants.router,
         merchants.programmes, keys.router, keys.own, charities.router, charities.campaigns, holds.router,
         webhooks.router, statements.router, liability.router, expiry.router, margin.router, recoveries.router,
-        signin.ups, signin.router, me.router, privacy.own, health.router,
+        signin.ups, signin.router, me.router, privacy.own, proofs.purchases, proofs.holders, proofs.own, health.router,
     ):  # fmt: skip
         app.include_router(router)
     problems.install(app, metrics)

@@ -404,6 +404,37 @@ class NotYetFinal(ExchangeError):
     retry_after = 60
 
 
+class NothingMinted(ExchangeError):
+    """When a proof is wanted of a purchase for which nothing was or will be minted."""
+
+    slug = "nothing-minted"
+    title = "Nothing is minted for this purchase"
+    status = 409
+    action = "Keep the receipt itself, or that of the refund which undid it: the issuer's signature is all there is."
+
+
+class NotOnTheChainYet(ExchangeError):
+    """When a proof is wanted of a purchase that is in no block yet."""
+
+    slug = "not-on-the-chain-yet"
+    title = "The purchase is in no block yet"
+    status = 409
+    action = "Repeat the request once GET /v1/purchases/{id} says that the purchase is confirmed or final."
+    retry_after = 5
+
+
+class BatchForgotten(ExchangeError):
+    """When a proof is wanted of a purchase whose batch the contract keeps nothing of any more."""
+
+    slug = "batch-forgotten"
+    title = "The contract keeps nothing of this batch any more"
+    status = 409
+    action = (
+        "Let `points audit` prove it: it derives every batch from the chain's history. What the holder has now is"
+        " proved by GET /v1/holders/{holder}/balances/{programme}/proof."
+    )
+
+
 class PointsRemain(ExchangeError):
     """When a card customer that is to be erased still has points."""
 

@@ -11,7 +11,7 @@ import json
 import secrets
 import signal
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from enum import Enum
 from pathlib import Path
@@ -50,7 +50,8 @@ Receipts = Annotated[
     Path | None, typer.Option("--receipts", metavar="FOLDER", help="Merchants' receipts to hold them to.")
 ]
 Block = Annotated[
-    str | None, typer.Option("--block", metavar="HASH", help="The one block to trust (default: the final one).")
+    str | None,
+    typer.Option("--block", metavar="HASH", help="The one block to trust, or `latest` (default: the final one)."),
 ]
 Sample = Annotated[
     int | None, typer.Option("--sample", metavar="N", min=0, help="Prove so many balances only (default: all).")
@@ -102,8 +103,9 @@ def main(
 
     if every and sample is not None:
         raise NotAsked("Give --sample or --all, not both.")
-    options = _options(data, deployed, database, receipts, block, sample, seed)
-    record, timings = asyncio.run(run.live(options, _urls(data, rpc)))
+    urls = _urls(data, rpc)
+    options = _options(data, deployed, database, receipts, _resolved(block, urls), sample, seed)
+    record, timings = asyncio.run(run.live(options, urls))
     raise typer.Exit(run.finish(record, timings, output=output, key=_key(data, key), console=console))
 
 
@@ -123,8 +125,9 @@ def pack(
     """Audit, and keep all that the nodes answered, and the receipts, in BUNDLE. No database is looked at."""
     from scripts.audit import run
 
-    options = _options(data, deployed, None, receipts, block, sample, seed, compare=False)
-    record, timings = asyncio.run(run.packed(options, _urls(data, rpc), path))
+    urls = _urls(data, rpc)
+    options = _options(data, deployed, None, receipts, _resolved(block, urls), sample, seed, compare=False)
+    record, timings = asyncio.run(run.packed(options, urls, path))
     console.print(f"Packed in {path}: {path.stat().st_size:,} bytes.\n", highlight=False, soft_wrap=True)
     raise typer.Exit(run.finish(record, timings, output=output, key=_key(data, key), console=console))
 
@@ -324,6 +327,14 @@ def _options(
         sample=sample,
         seed=seed if seed is not None else 0 if sample is None else secrets.randbits(32),
     )
+
+
+def _resolved(block: str | None, urls: Sequence[str]) -> str | None:
+    if block != "latest":
+        return block
+    from scripts.audit import run
+
+    return f"0x{asyncio.run(run.newest(urls)).hex()}"
 
 
 def _hash(block: str | None) -> bytes | None:

@@ -291,11 +291,11 @@ def signer(chain_id: int, token: bytes, receipt: Sequence[int | bytes], signatur
     """Who signed the receipt (its fields as in `_TYPE`), alone or in a tree of receipts. Raises `Invalid`."""
     node = keccak(keccak(_TYPE.encode()) + _words(*receipt))
     if len(signature) < 65 or signature[0] not in (0, 3) or (signature[0] == 0 and len(signature) > 65):
-        raise Invalid("the signature is of no form that is known")
+        raise Invalid("the signature is of an unknown form")
     if signature[0] == 3:
         index, depth = (signature[65:66] or b"\xff")[0], (len(signature) - 66) // 32
         if not 1 <= depth <= 5 or len(signature) != 66 + 32 * depth or index >> depth:
-            raise Invalid("the signature is of no form that is known")
+            raise Invalid("the signature is of an unknown form")
         for level in range(depth):
             sibling = signature[66 + 32 * level : 98 + 32 * level]
             node = keccak(sibling + node if index >> level & 1 else node + sibling)
@@ -352,9 +352,10 @@ class _File:
         return value
 
     def points(self, name: str) -> int:
-        text = self.take(name, str)
-        if not (text.isascii() and text.isdigit()) or int(text) >= 2**96:
-            raise Invalid(f'"{name}" is no number of base units')
+        """Base units, which must be what is said in points."""
+        text = self.take(f"{name}_base_units", str)
+        if not (text.isascii() and text.isdigit() and len(text) < 30) or self.take(name, str) != _said(int(text)):
+            raise Invalid(f'"{name}" is no number of points, or two of them')
         return int(text)
 
     def hex(self, name: str, size: int | None = None) -> bytes:
@@ -425,27 +426,35 @@ def verify(text: str, expected: str | None = None) -> Verdict:
 def _receipt(file: _File) -> Verdict:
     given = _File(file.take("receipt", dict))
     chain_id, token, holder = given.number("chain_id", 256), given.hex("programme", 20), given.hex("holder", 20)
-    amount, purchase = given.points("amount_base_units"), given.hex("purchase", 32)
+    amount, purchase = given.points("amount"), given.hex("purchase", 32)
     accepted_at, mint_by = given.number("accepted_at", 40), given.number("mint_by", 40)
-    issuer = signer(chain_id, token, (holder, amount, purchase, accepted_at, mint_by), given.hex("signature"))
+    issuer, signature = given.hex("issuer", 20), given.hex("signature")
     given.end()
     proved = [
         f"{_said(amount)} points of {_shown(token)} on chain {chain_id} for {_shown(holder)}",
         f"accepted {_moment(accepted_at)}, promised by {_moment(mint_by)}, signed by {_shown(issuer)}",
     ]
-    if "batch" not in file.fields:
-        return Verdict(token, proved, chain_id=chain_id, issuer=issuer)
-    batch, index = file.number("batch", 32), file.number("index", 32)
-    node = keccak(b"\0" + keccak(_words(chain_id, token, batch, index, holder, amount, purchase)))
-    siblings = file.hexes("siblings", 32)
+    verdict = Verdict(token, proved, chain_id=chain_id, issuer=issuer)
+    if "batch" in file.fields:
+        batch, index = file.number("batch", 32), file.number("index", 32)
+        leaf = keccak(b"\0" + keccak(_words(chain_id, token, batch, index, holder, amount, purchase)))
+        entry = holder + amount.to_bytes(12, "big")
+        block, code_hash, fact = _minted(file, token, batch, index, leaf, entry)
+        verdict = Verdict(token, [*proved, fact], block, code_hash, chain_id, issuer)
+    if signer(chain_id, token, (holder, amount, purchase, accepted_at, mint_by), signature) != issuer:
+        raise Invalid(f"{_shown(issuer)} did not sign the receipt")
+    return verdict
+
+
+def _minted(file: _File, token: bytes, batch: int, index: int, leaf: bytes, entry: bytes) -> tuple[Block, bytes, str]:
+    """The block by which the batch has the leaf at its place, the hash of the contract's code, and it in words."""
+    node, siblings = leaf, file.hexes("siblings", 32)
     for sibling in siblings:
         node = keccak(min(node, sibling) + max(node, sibling))
     if "entries" in file.fields:
         entries = file.packed("entries")
-        if entries[32 * index : 32 * index + 32] != holder + amount.to_bytes(12, "big"):
+        if entries[32 * index : 32 * index + 32] != entry or len(siblings) != (len(entries) // 32 - 1).bit_length():
             raise Invalid("the batch minted something else at this place")
-        if len(siblings) != (len(entries) // 32 - 1).bit_length():
-            raise Invalid("the batch has another number of receipts")
         entries_hash, fact = keccak(entries), f"minted in batch {batch}, place {index}"
     else:
         entries_hash = file.hex("entries_hash", 32)
@@ -456,11 +465,11 @@ def _receipt(file: _File) -> Verdict:
     if kept.to_bytes(32, "big") != keccak(_words(batch, node, entries_hash)):
         raise Invalid(f"the contract does not keep batch {batch} with this receipt at place {index}")
     nodes.check_all_needed()
-    return Verdict(token, [*proved, fact], block, contract.code_hash, chain_id, issuer)
+    return block, contract.code_hash, fact
 
 
 def _balance(file: _File) -> Verdict:
-    token, holder, said = file.hex("programme", 20), file.hex("holder", 20), file.points("balance_base_units")
+    token, holder, said = file.hex("programme", 20), file.hex("holder", 20), file.points("balance")
     block, nodes = file.block(), file.nodes()
     contract = account(block.state_root, token, nodes)
     word = storage(contract.storage_root, mapping(HOLDINGS, holder), nodes)
@@ -533,7 +542,7 @@ def _call(url: str, method: str, *parameters: object) -> Any:
 
 
 def _said(base_units: int) -> str:
-    return f"{base_units // 100:,}.{base_units % 100:02}"
+    return f"{base_units // 100}.{base_units % 100:02}"
 
 
 def _shown(data: bytes) -> str:
