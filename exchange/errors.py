@@ -571,6 +571,44 @@ class InvalidPeriod(ExchangeError):
     action = "Give an end after the start; the end is not part of the period."
 
 
+class PeriodTooLong(ExchangeError):
+    """When a period is more lines than one answer has."""
+
+    slug = "period-too-long"
+    title = "The period is too long"
+    status = 422
+    action = "Ask for less at a time, or for months instead of days."
+
+
+class BlockNotReached(ExchangeError):
+    """When an answer is asked for as of a block that the copy of the chain has not, or not yet."""
+
+    slug = "block-not-reached"
+    title = "This block is not known"
+    status = 409
+    action = "Ask as of a block that `as_of` of an answer named, or leave `block` out for the newest."
+
+
+class InvalidEstimate(ExchangeError):
+    """When an accounting estimate is not a day, a price and perhaps a share."""
+
+    slug = "invalid-estimate"
+    title = "The estimate is not usable"
+    status = 422
+    action = (
+        'Send `estimate` as "2026-01-01,0.10,0.85": from when on, a point\'s price, and the share redeemed, if known.'
+    )
+
+
+class SettlementPriceNeeded(ExchangeError):
+    """When revenue depends on settlement tokens and nothing says what one is worth."""
+
+    slug = "settlement-price-needed"
+    title = "The price of a settlement token is needed"
+    status = 422
+    action = "Send `settlement_price`, what one is worth in the merchant's currency."
+
+
 class WebhookUrlRefused(ExchangeError):
     """When an endpoint's URL is not https, has no host, or carries a user, a password or a fragment."""
 

@@ -23,9 +23,9 @@ from contracts.errors import ChainError, RangeTooLarge, Unavailable
 from contracts.rpc import Rpc, from_quantity
 from indexer import project, source, store, window
 from indexer.blocks import Block, Stretch
-from indexer.errors import BelowFinality, Halt, Inconsistent, OtherDeployment, Raced
+from indexer.errors import BelowFinality, Halt, Inconsistent, OtherDeployment, Raced, Unprojectable
 from indexer.metrics import Metrics
-from indexer.project import Known
+from indexer.project import Known, Rows
 from indexer.store import Connection, Cursor, Deployed
 
 LONGEST_PAUSE = 5.0
@@ -55,14 +55,18 @@ class Mirror:
 
 async def follow(*, database_url: str, rpc: Rpc, deployed: Deployed, metrics: Metrics, poll: float) -> None:
     """Never returns; cancel it at any time. `poll` is seconds between looks at the head. Raises `Halt`."""
-    pause = poll
+    pauses = _Pauses(poll, metrics)
     while True:
         try:
             async with await store.connect(database_url) as connection:
                 mirror = await open_mirror(connection, rpc, deployed, metrics)
                 while True:
-                    moved = await step(mirror)
-                    pause = poll
+                    try:
+                        moved = await step(mirror)
+                    except ChainError as error:  # what the mirror holds is as true as before
+                        await pauses.after(error)
+                        continue
+                    pauses.next = poll
                     if not moved:
                         await asyncio.sleep(poll)
         except (
@@ -74,12 +78,23 @@ async def follow(*, database_url: str, rpc: Rpc, deployed: Deployed, metrics: Me
             Raced,
         ) as error:
             # A table is missing when somebody dropped the mirror under us: it is begun anew.
-            metrics.retries.labels(type(error).__name__).inc()
-            _log.warning("trying again", reason=f"{type(error).__name__}: {error}".strip(), pause=round(pause, 2))
+            await pauses.after(error)
         except psycopg.IntegrityError as error:
             raise Halt(f"the rows contradict the mirror: {error}") from error
-        await asyncio.sleep(pause)
-        pause = min(pause * 2, LONGEST_PAUSE)
+
+
+@dataclass(slots=True)
+class _Pauses:
+    """Seconds to wait before trying again, twice as long each time."""
+
+    next: float
+    metrics: Metrics
+
+    async def after(self, error: Exception) -> None:
+        self.metrics.retries.labels(type(error).__name__).inc()
+        _log.warning("trying again", reason=f"{type(error).__name__}: {error}".strip(), pause=round(self.next, 2))
+        await asyncio.sleep(self.next)
+        self.next = min(self.next * 2, LONGEST_PAUSE)
 
 
 async def open_mirror(connection: Connection, rpc: Rpc, deployed: Deployed, metrics: Metrics) -> Mirror:
@@ -130,7 +145,7 @@ async def advance(mirror: Mirror, target: int, finalized: Block | None) -> bool:
 
 async def _append(mirror: Mirror, stretch: Stretch, finalized: Block | None) -> None:
     started = time.perf_counter()
-    rows, known = project.project(stretch.logs, mirror.known)
+    rows, known = await _project(mirror, stretch)
     projected = time.perf_counter()
     crash.point("indexer: fetched, not stored")
     mirror.cursor = await store.append(
@@ -154,6 +169,17 @@ async def _append(mirror: Mirror, stretch: Stretch, finalized: Block | None) -> 
             logs=len(stretch.logs),
             seconds=round(stored - started, 3),
         )
+
+
+async def _project(mirror: Mirror, stretch: Stretch) -> tuple[Rows, Known]:
+    """A node that left logs out is asked again; what it says twice is the chain's word. Raises `Unprojectable`."""
+    try:
+        return project.project(stretch.logs, mirror.known)
+    except Unprojectable as error:
+        first, last = stretch.first.number, stretch.last.number
+        if await source.fetch(mirror.rpc, first=first, last=last, known=mirror.known) != stretch:
+            raise Inconsistent(f"the node answers otherwise when asked again: {error}") from error
+        raise
 
 
 async def _stretches(mirror: Mirror, first: int, target: int) -> AsyncGenerator[Stretch, None]:
@@ -207,6 +233,8 @@ async def reorganise(mirror: Mirror, from_: int) -> bool:
             _require_final(held[floor], seen.get(floor), floor)
         high = low - 1
     if fork in (from_, mirror.tip) or fork + 1 not in seen:
+        if await store.read_cursor(mirror.connection, mirror.deployed) != mirror.cursor:
+            raise Raced("another writer moved the mirror")
         return False  # no proof: the node came back to our chain, or fell behind, while we looked
     depth = mirror.tip - fork
     mirror.cursor = await store.rollback(mirror.connection, expected_tip=mirror.cursor.tip, fork=fork)

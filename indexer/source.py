@@ -2,6 +2,8 @@
 
 Headers and logs of a stretch come from one HTTP batch, the logs last: what a node answers is then either of one state,
 or its logs are of a later one, which the next look at the tip's hash reveals. Every log is checked against its header.
+Where a node that lags answers for one that does not, it says of blocks that it has not that they have no logs: a block
+without logs whose bloom filter admits some of ours is asked for again by its hash, which such a node does not know.
 Programmes are found by the factory's `ProgrammeCreated`; a stretch that creates one is asked for again with the new
 address, so that a token's logs are never missed, not even those of the block that created it.
 """
@@ -11,9 +13,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import cache
 from typing import TypeVar
 
 import msgspec
+from eth_hash.backends.pysha3 import keccak256
 
 from contracts.bindings import PROGRAMME_CREATED_TOPIC
 from contracts.errors import NodeError
@@ -30,6 +34,7 @@ class _Header(msgspec.Struct, rename="camel", gc=False):
     hash: str
     parent_hash: str
     timestamp: str
+    logs_bloom: str | None = None
 
 
 class _Log(msgspec.Struct, rename="camel", gc=False):
@@ -96,7 +101,45 @@ async def _fetch(rpc: Rpc, first: int, last: int, known: Known) -> Stretch:
     blocks = [block for answer in answers if (block := _header(answer)) is not None]
     if [block.number for block in blocks] != list(range(first, last + 1)):
         raise Inconsistent(f"the node has not all blocks from {first} to {last}")
-    return stretch(blocks, _logs(logs))
+    found = stretch(blocks, _logs(logs))
+    await _require_none_left_out(rpc, found, answers, addresses)
+    return found
+
+
+async def _require_none_left_out(
+    rpc: Rpc, found: Stretch, headers: Sequence[msgspec.Raw | NodeError], addresses: list[bytes]
+) -> None:
+    """Asks again for the blocks that could have logs of ours and came without. Raises `Inconsistent`, `NodeError`."""
+    with_logs = {log.block for log in found.logs}
+    doubtful = [
+        block
+        for block, header in zip(found.blocks, headers, strict=True)
+        if block.number not in with_logs and _admits(_parsed(_HEADER, header), addresses)
+    ]
+    wanted = [to_hex(address) for address in addresses]
+    answers = await rpc.batch_raw(
+        [("eth_getLogs", [{"blockHash": to_hex(block.hash), "address": wanted}]) for block in doubtful]
+    )
+    for block, answer in zip(doubtful, answers, strict=True):
+        if _logs(answer):
+            raise Inconsistent(f"the node left out the logs of block {block.number}")
+
+
+def _admits(header: _Header | None, addresses: list[bytes]) -> bool:
+    """Whether the block may have logs of these addresses, as far as its bloom filter tells."""
+    if header is None or not header.logs_bloom:
+        return False
+    with _sound():
+        bloom = int(header.logs_bloom, 16)
+    return bloom != 0 and any(bloom & bits == bits for bits in map(_bits, addresses))
+
+
+@cache
+def _bits(address: bytes) -> int:
+    """Three of 2048 bits (Yellow Paper, 4.4.1)."""
+    hashed = keccak256(address)
+    places = (int.from_bytes(hashed[start : start + 2]) % 2048 for start in (0, 2, 4))
+    return sum({1 << place for place in places})
 
 
 def _header_call(number: str) -> Call:

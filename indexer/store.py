@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 
 from psycopg import AsyncConnection, sql
 from sqlalchemy import Table
@@ -61,7 +62,13 @@ async def connect(url: str) -> Connection:
 
 
 async def create_schema(connection: Connection) -> None:
-    """Creates what is missing of schema `mirror`; safe to run by several at once."""
+    """Creates what is missing of schema `mirror`; safe to run by several at once.
+
+    Where nothing is missing it locks nothing: to create an index that exists waits for whoever writes to its table, and
+    deadlocks with it.
+    """
+    if await _complete(connection):
+        return
     dialect = postgresql.dialect()  # type: ignore[no-untyped-call]
     async with connection.transaction():
         await connection.execute("select pg_advisory_xact_lock(hashtext('mirror schema'))")
@@ -72,6 +79,16 @@ async def create_schema(connection: Connection) -> None:
                 await _ddl(connection, str(CreateIndex(index, if_not_exists=True).compile(dialect=dialect)))
         for grant in tables.READABLE:
             await _ddl(connection, grant)
+
+
+async def _complete(connection: Connection) -> bool:
+    wanted = {table.name for table in tables.metadata.sorted_tables}
+    wanted |= {str(index.name) for table in tables.metadata.sorted_tables for index in table.indexes}
+    found = await connection.execute(
+        "select relname from pg_class where relnamespace = to_regnamespace('mirror') and relname = any(%s)",
+        (sorted(wanted),),
+    )
+    return len(await found.fetchall()) == len(wanted)
 
 
 async def _ddl(connection: Connection, statement: str) -> None:
@@ -178,9 +195,7 @@ async def rollback(connection: Connection, *, expected_tip: bytes, fork: int) ->
         if not isinstance(finalized, int) or fork < finalized:
             raise BelowFinality(f"the chain parts at block {fork}, which is below the final block {finalized}")
         await _fold(connection, fork + 1, sign=-1)
-        for table in _PLACED:
-            await connection.execute(sql.SQL("delete from {} where block > %s").format(_identifier(table)), (fork,))
-        await connection.execute("delete from mirror.block where number > %s", (fork,))
+        await connection.execute(_delete_above(), {"fork": fork})
         crash.point("indexer: rolled back, not committed")
     return Cursor(fork + 1, kept[fork], finalized)
 
@@ -224,38 +239,60 @@ _FOLDS = (
 async def _fold(connection: Connection, first: int, *, sign: int) -> None:
     """Adds the ledger's rows from block `first` on to their sums, or takes them away. A sum of zero has no row."""
     for table, source, keys in _FOLDS:
-        columns = [sql.Identifier(key) for key in keys]
-        comma = sql.SQL(", ")
-        await connection.execute(
-            sql.SQL(
-                "merge into {table} as held using ("
-                "  select {keys}, {sign} * sum(delta) as delta from mirror.{source}"
-                "  where block >= %s group by {keys} having sum(delta) <> 0"
-                ") as net on {same} "
-                "when matched and held.amount + net.delta = 0 then delete "
-                "when matched then update set amount = held.amount + net.delta "
-                "when not matched then insert ({keys}, amount) values ({values}, net.delta)"
-            ).format(
-                table=_identifier(table),
-                keys=comma.join(columns),
-                sign=sql.Literal(sign),
-                source=sql.Identifier(source),
-                same=sql.SQL(" and ").join(sql.SQL("held.{0} = net.{0}").format(column) for column in columns),
-                values=comma.join(sql.SQL("net.{}").format(column) for column in columns),
-            ),
-            (first,),
+        await connection.execute(_fold_statement(table, source, keys, sign), (first,))
+
+
+@cache
+def _fold_statement(table: Table, source: str, keys: tuple[str, ...], sign: int) -> bytes:
+    columns = [sql.Identifier(key) for key in keys]
+    comma = sql.SQL(", ")
+    return (
+        sql.SQL(
+            "merge into {table} as held using ("
+            "  select {keys}, {sign} * sum(delta) as delta from mirror.{source}"
+            "  where block >= %s group by {keys} having sum(delta) <> 0"
+            ") as net on {same} "
+            "when matched and held.amount + net.delta = 0 then delete "
+            "when matched then update set amount = held.amount + net.delta "
+            "when not matched then insert ({keys}, amount) values ({values}, net.delta)"
         )
+        .format(
+            table=_identifier(table),
+            keys=comma.join(columns),
+            sign=sql.Literal(sign),
+            source=sql.Identifier(source),
+            same=sql.SQL(" and ").join(sql.SQL("held.{0} = net.{0}").format(column) for column in columns),
+            values=comma.join(sql.SQL("net.{}").format(column) for column in columns),
+        )
+        .as_bytes()
+    )
+
+
+@cache
+def _delete_above() -> bytes:
+    """Deletes all rows above a block: one statement, for a round trip costs more than each of the many tables."""
+    each = [
+        sql.SQL("{} as (delete from {} where block > %(fork)s)").format(
+            sql.Identifier(f"of_{table.name}"), _identifier(table)
+        )
+        for table in _PLACED
+    ]
+    deleted = sql.SQL("with {} delete from mirror.block where number > %(fork)s").format(sql.SQL(", ").join(each))
+    return deleted.as_bytes()
 
 
 async def _copy(connection: Connection, table: Table, rows: Sequence[Row]) -> None:
     if not rows:
         return
+    async with connection.cursor() as cursor, cursor.copy(_copy_statement(table)) as copy:
+        for row in rows:
+            await copy.write_row(row)
+
+
+@cache
+def _copy_statement(table: Table) -> bytes:
     columns = sql.SQL(", ").join(sql.Identifier(column.name) for column in table.columns)
-    async with connection.cursor() as cursor:
-        statement = sql.SQL("copy {} ({}) from stdin").format(_identifier(table), columns)
-        async with cursor.copy(statement) as copy:
-            for row in rows:
-                await copy.write_row(row)
+    return sql.SQL("copy {} ({}) from stdin").format(_identifier(table), columns).as_bytes()
 
 
 def _identifier(table: Table) -> sql.Identifier:

@@ -11,7 +11,9 @@ import json
 import secrets
 import signal
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -25,6 +27,7 @@ from scripts.errors import CommandFailed
 
 if TYPE_CHECKING:  # the auditor itself is loaded by whoever asks for it: `points --help` need not wait for it
     from scripts.audit.options import Options
+    from scripts.audit.record import Record
     from scripts.audit.watch import Watch
 
 app = typer.Typer(invoke_without_command=True, subcommand_metavar="[COMMAND]")
@@ -47,7 +50,8 @@ Receipts = Annotated[
     Path | None, typer.Option("--receipts", metavar="FOLDER", help="Merchants' receipts to hold them to.")
 ]
 Block = Annotated[
-    str | None, typer.Option("--block", metavar="HASH", help="The one block to trust (default: the final one).")
+    str | None,
+    typer.Option("--block", metavar="HASH", help="The one block to trust, or `latest` (default: the final one)."),
 ]
 Sample = Annotated[
     int | None, typer.Option("--sample", metavar="N", min=0, help="Prove so many balances only (default: all).")
@@ -59,6 +63,12 @@ Output = Annotated[Path, typer.Option("--output", metavar="FILE", help="Where th
 Key = Annotated[
     Path | None, typer.Option("--key", metavar="FILE", help="The auditor's key (default: auditor.key in --data).")
 ]
+
+
+class Per(Enum):
+    DAY = "day"
+    MONTH = "month"
+    WHOLE = "whole"
 
 
 class NotAsked(CommandFailed):
@@ -93,8 +103,9 @@ def main(
 
     if every and sample is not None:
         raise NotAsked("Give --sample or --all, not both.")
-    options = _options(data, deployed, database, receipts, block, sample, seed)
-    record, timings = asyncio.run(run.live(options, _urls(data, rpc)))
+    urls = _urls(data, rpc)
+    options = _options(data, deployed, database, receipts, _resolved(block, urls), sample, seed)
+    record, timings = asyncio.run(run.live(options, urls))
     raise typer.Exit(run.finish(record, timings, output=output, key=_key(data, key), console=console))
 
 
@@ -114,8 +125,9 @@ def pack(
     """Audit, and keep all that the nodes answered, and the receipts, in BUNDLE. No database is looked at."""
     from scripts.audit import run
 
-    options = _options(data, deployed, None, receipts, block, sample, seed, compare=False)
-    record, timings = asyncio.run(run.packed(options, _urls(data, rpc), path))
+    urls = _urls(data, rpc)
+    options = _options(data, deployed, None, receipts, _resolved(block, urls), sample, seed, compare=False)
+    record, timings = asyncio.run(run.packed(options, urls, path))
     console.print(f"Packed in {path}: {path.stat().st_size:,} bytes.\n", highlight=False, soft_wrap=True)
     raise typer.Exit(run.finish(record, timings, output=output, key=_key(data, key), console=console))
 
@@ -209,6 +221,44 @@ def why(
 
 
 @app.command()
+def liability(
+    programme: Annotated[str, typer.Option(metavar="ADDRESS", help="Of the programme's token.")],
+    start: Annotated[datetime, typer.Option("--from", formats=["%Y-%m-%d"], help="First day (UTC).")],
+    to: Annotated[datetime, typer.Option(formats=["%Y-%m-%d"], help="First day after the period.")],
+    per: Annotated[Per, typer.Option(help="One line for each of these.")] = Per.MONTH,
+    as_csv: Annotated[bool, typer.Option("--csv", help="Comma-separated values, and not JSON.")] = False,
+    data: Data = environment.DEFAULT_DATA,
+    rpc: Rpc = None,
+    deployed: Deployed = None,
+    block: Block = None,
+) -> None:
+    """A programme's liability by period, as its accountants are told: docs/ACCOUNTING.md. From the chain alone.
+
+    Exit 0 if all of it is proved; else nothing is printed but what stands against it, with exit 1 or 2.
+    """
+    from scripts.audit import display, run
+    from scripts.audit import liability as books
+
+    if to <= start:
+        raise NotAsked("--to is the first day after the period, so it comes after --from.")
+    options = _options(data, deployed, None, None, block, None, None, compare=False)
+    address = _address(programme)
+
+    async def read() -> tuple[books.Books, Record]:
+        async with run.opened(_urls(data, rpc)) as nodes:
+            with display.progress(Console(stderr=True)) as progress:
+                return await books.proved(options, nodes, address, progress)
+
+    read_, record = asyncio.run(read())
+    for each in (*record.findings, *record.doubts):
+        sys.stderr.write(f"{each.message}\n")
+    if record.exit_code:
+        raise typer.Exit(record.exit_code)
+    lines = read_.lines(start.date(), to.date(), per.value)
+    sys.stdout.buffer.write(books.as_csv(lines) if as_csv else books.as_json(read_, per.value, lines) + b"\n")
+
+
+@app.command()
 def diff(
     old: Annotated[Path, typer.Argument(metavar="OLD", help="The earlier report.")],
     new: Annotated[Path, typer.Argument(metavar="NEW", help="The later report.")],
@@ -279,6 +329,14 @@ def _options(
     )
 
 
+def _resolved(block: str | None, urls: Sequence[str]) -> str | None:
+    if block != "latest":
+        return block
+    from scripts.audit import run
+
+    return f"0x{asyncio.run(run.newest(urls)).hex()}"
+
+
 def _hash(block: str | None) -> bytes | None:
     if block is None:
         return None
@@ -288,6 +346,16 @@ def _hash(block: str | None) -> bytes | None:
         found = b""
     if len(found) != 32:
         raise NotAsked(f"{block} is no block's hash: 0x and 64 hexadecimal digits.")
+    return found
+
+
+def _address(text: str) -> bytes:
+    try:
+        found = from_hex(text)
+    except ValueError:
+        found = b""
+    if len(found) != 20:
+        raise NotAsked(f"{text} is no address: 0x and 40 hexadecimal digits.")
     return found
 
 

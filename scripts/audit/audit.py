@@ -7,16 +7,18 @@ looked up in it. The same audit can be advanced to a later block.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Final
 
 import msgspec
+import psycopg
 from eth_hash.backends.pysha3 import keccak256 as keccak
 
 from contracts import bindings
 from contracts.errors import ChainError
 from contracts.rpc import from_hex, to_hex, to_quantity
-from scripts.audit import acts, chain, code, state
+from scripts.audit import acts, chain, code, mirror, state
 from scripts.audit.acts import Act, Network
 from scripts.audit.chain import Anchor
 from scripts.audit.code import Immutables, OtherCode
@@ -43,7 +45,9 @@ class Audit:
         self.network = Network(
             deployed.chain_id, deployed.factory, deployed.exchange, deployed.settlement, deployed.first_block
         )
-        self.next = deployed.first_block
+        self.mirror = mirror.Mirror(self.network, self.record)
+        self.mirrored = False
+        self.next = deployed.first_block - 1  # the mirror begins with it, and nothing of ours is in it
         self.tip: bytes | None = None
         self.ledger: Ledger | None = None
         self.shared: Immutables | None = None
@@ -66,18 +70,43 @@ class Audit:
             self.ledger = Ledger.begun(
                 self.network, self.record, max_fee_bps=self.shared.max_fee_bps if self.shared else BPS
             )
-        whole = await self._replay(self.ledger, anchor)
-        while whole and self.options.block is None:
-            newest = await chain.anchor(self.nodes, None)
-            if newest.number - anchor.number <= CLOSE:
-                break
+        while True:
+            async with self._database() as database:
+                whole = await self._replay(self.ledger, anchor)
+                newest = anchor if self.options.block else await chain.anchor(self.nodes, None)
+                if not whole or newest.number - anchor.number <= CLOSE:
+                    await self._conclude(self.ledger, anchor, database, whole=whole)
+                    return anchor
             anchor = newest
-            whole = await self._replay(self.ledger, anchor)
+
+    @asynccontextmanager
+    async def _database(self) -> AsyncIterator[mirror.Connection | None]:
+        """One moment of the database, to which the mirror is held from here on."""
+        if self.options.database is None:
+            yield None
+            return
+        async with AsyncExitStack() as stack:
+            try:
+                connection = await stack.enter_async_context(mirror.snapshot(self.options.database))
+                self.mirrored = await self.mirror.begin(connection)
+            except psycopg.OperationalError as error:
+                self.mirrored = False
+                self.record.doubted("mirror", f"the database cannot be read: {error}".strip())
+                yield None
+                return
+            yield connection
+
+    async def _conclude(
+        self, ledger: Ledger, anchor: Anchor, database: mirror.Connection | None, *, whole: bool
+    ) -> None:
+        """What is judged at the end: the state first, which nodes that prune have for a short time only."""
         self.record.inputs["anchor"] = {"number": anchor.number, "hash": to_hex(anchor.hash), "time": anchor.time}
-        if whole:
-            self.ledger.close()
-            await self._state(self.ledger, anchor)
-        return anchor
+        if not whole:
+            return
+        ledger.close()
+        await self._state(ledger, anchor)
+        if database is not None and self.mirrored:
+            await self.mirror.end(tolerated=CLOSE)
 
     async def _exchange(self, anchor: Anchor) -> Immutables | None:
         """The exchange's code, which says what its constructor was given; its proved hash is compared, too."""
@@ -107,9 +136,11 @@ class Audit:
                 if isinstance(act.event, bindings.ProgrammeCreated):
                     await self._limits(ledger, act, act.event)
             ledger.apply(found)
+            if self.mirrored:
+                await self.mirror.add(block, found)
             self.next, self.tip = block.number + 1, block.hash
             self._count(found)
-            self.progress(self._step("blocks", block.number - self.network.first_block + 1, anchor))
+            self.progress(self._step("blocks", block.number - self.network.first_block + 2, anchor))
         return self.tip == anchor.hash
 
     async def _limits(self, ledger: Ledger, act: Act, created: bindings.ProgrammeCreated) -> None:
@@ -141,7 +172,7 @@ class Audit:
                 self.purchases += act.event.count
 
     def _step(self, stage: str, done: int, anchor: Anchor) -> Step:
-        return Step(stage, done, anchor.number - self.network.first_block + 1, self.logs, self.purchases)
+        return Step(stage, done, anchor.number - self.network.first_block + 2, self.logs, self.purchases)
 
 
 class _Transaction(msgspec.Struct):

@@ -6,7 +6,7 @@ Progress goes to stderr: a bar where that is a terminal, else a plain line every
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import groupby
 from pathlib import Path
@@ -25,16 +25,18 @@ from scripts.audit.report import Count, Found, Report
 OF_ONE_CHECK: Final = 3
 OF_ALL: Final = 12
 """Findings that are shown of each check, and in all."""
+WANT_MORE: Final = {"mirror": "--database", "promises": "--receipts", "freshness": "--database"}
+"""Checks that take more than a node, and what they take."""
 _WIDE: Final = 110
 _SECONDS: Final = 5.0
+_NOTHING: Final = Count(0, 0, 0, 0)
 
 
 @contextmanager
 def progress(console: Console) -> Iterator[Progress]:
     """Shows what it is told on `console`, which is stderr's."""
-    begun = time.monotonic()
     if not console.is_terminal:
-        yield _lines(console, begun)
+        yield _lines(console)
         return
     columns = (
         bars.TextColumn("{task.description}"),
@@ -43,36 +45,47 @@ def progress(console: Console) -> Iterator[Progress]:
         bars.TextColumn("{task.fields[counts]}"),
         bars.TimeElapsedColumn(),
     )
+    counted = _counting()
     with bars.Progress(*columns, console=console, transient=True) as shown:
         bar = shown.add_task("asking the nodes", total=None, counts="")
 
         def told(step: Step) -> None:
-            counts = _counts(step, begun)
-            shown.update(bar, description=step.stage, completed=step.done, total=step.total, counts=counts)
+            shown.update(bar, description=step.stage, completed=step.done, total=step.total, counts=counted(step))
 
         yield told
 
 
-def _lines(console: Console, begun: float) -> Progress:
-    last, stage = begun, ""
+def _lines(console: Console) -> Progress:
+    last, stage = time.monotonic(), ""
+    counted = _counting()
 
     def told(step: Step) -> None:
         nonlocal last, stage
+        counts = counted(step)
         now = time.monotonic()
         if step.stage == stage and now - last < _SECONDS and step.done < step.total:
             return
         last, stage = now, step.stage
-        counts = _counts(step, begun)
         console.print(f"{step.stage}: {step.done:,} of {step.total:,}{counts and ', ' + counts}", soft_wrap=True)
 
     return told
 
 
-def _counts(step: Step, begun: float) -> str:
-    told = [f"{step.logs:,} logs"] if step.logs else []
-    if step.purchases and (seconds := time.monotonic() - begun) >= 1:
-        told.append(f"{step.purchases / seconds:,.0f} purchases/s")
-    return ", ".join(told)
+def _counting() -> Callable[[Step], str]:
+    """Logs, and purchases by the second while there come more of them."""
+    begun = time.monotonic()
+    seen, at = 0, begun
+
+    def counted(step: Step) -> str:
+        nonlocal seen, at
+        if step.purchases != seen:
+            seen, at = step.purchases, time.monotonic()
+        told = [_many(step.logs, "log")] if step.logs else []
+        if seen and at - begun >= 1:
+            told.append(f"{seen / (at - begun):,.0f} purchases/s")
+        return ", ".join(told)
+
+    return counted
 
 
 def show(report: Report, console: Console, path: Path | None = None) -> None:
@@ -104,18 +117,18 @@ def _table(report: Report, *, wide: bool) -> Table:
         count = report.checks[check]
         numbers = (count.proved, count.skipped, count.contradictions, count.doubts)
         told = [f"{number:,}" if number else "" for number in numbers]
-        table.add_row(check, *([proves] if wide else []), *told, _result(count))
+        table.add_row(check, *([proves] if wide else []), *told, _result(check, count))
     return table
 
 
-def _result(count: Count) -> str:
+def _result(check: str, count: Count) -> str:
     if count.contradictions:
         return "[bold red]CONTRADICTED[/bold red]"
     if count.doubts:
         return "[yellow]not verified[/yellow]"
     if count.proved:
         return "[green]sample[/green]" if count.skipped else "[green]proved[/green]"
-    return "[dim]not checked[/dim]"
+    return "[dim]not checked[/dim]" if check in WANT_MORE else "[dim]none there[/dim]"
 
 
 def _list(title: str, found: Sequence[Found], console: Console, path: Path | None) -> None:
@@ -142,7 +155,7 @@ def verdict(report: Report) -> str:
     """One sentence."""
     proved = sum(count.proved for count in report.checks.values())
     skipped = sum(count.skipped for count in report.checks.values())
-    unchecked = [check for check, count in report.checks.items() if count == Count(0, 0, 0, 0)]
+    unchecked = [f"{check} (takes {what})" for check, what in WANT_MORE.items() if report.checks[check] == _NOTHING]
     if report.exit_code == 1:
         checks = len({each.check for each in report.findings})
         return (
@@ -154,11 +167,12 @@ def verdict(report: Report) -> str:
             f"[bold yellow]Not verified[/bold yellow]: nothing contradicts, but {_many(len(report.doubts), 'doubt')}"
             f" {'are' if len(report.doubts) > 1 else 'is'} left."
         )
-    left = [f"{skipped:,} left out by the sample"] if skipped else []
+    drawn = report.inputs.get("sample") or {}
+    left = [f"{skipped:,} were left out: {drawn.get('confidence')}"] if skipped else []
     if unchecked:
-        left.append(f"not checked: {', '.join(check for check in CHECKS if check in unchecked)}")
-    more = f" ({'; '.join(left)})" if left else ""
-    return f"[bold green]Proved[/bold green]: {_many(proved, 'fact')}, and nothing contradicts them{more}."
+        left.append(f"not checked: {', '.join(unchecked)}")
+    more = "".join(f" {each[0].upper()}{each[1:]}." for each in left)
+    return f"[bold green]Proved[/bold green]: {_many(proved, 'fact')}, and nothing contradicts them.{more}"
 
 
 def _many(count: int, noun: str) -> str:

@@ -14,7 +14,8 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     """`block` is the hash that is trusted; None takes the final block that all nodes agree on.
 
     `database` is the URL of the SQL mirror, `receipts` a folder of merchants' receipts: what is None is not compared.
-    `sample` is how many balances of each programme are proved, drawn by `seed`; None proves all.
+    `sample` is how many of the words of storage of which there are many (balances, batches) are proved, drawn by
+    `seed`; None proves all.
     """
 
     deployment: Deployment

@@ -7,14 +7,17 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
+import msgspec
 from rich.console import Console
 
+from contracts.headers import Header
+from contracts.rpc import from_hex
 from scripts.audit import bundle, display, report
 from scripts.audit.audit import Audit
 from scripts.audit.endpoint import Endpoint
 from scripts.audit.evidence import Node
 from scripts.audit.options import Options, Progress
-from scripts.audit.record import Record
+from scripts.audit.record import Fact, Record
 
 Timings = dict[str, int]
 """Milliseconds."""
@@ -24,7 +27,25 @@ async def audit(options: Options, nodes: Sequence[Node], progress: Progress) -> 
     """Raises `ChainError` and `NoAnchor` when there is no block to begin with."""
     whole = Audit(options, nodes, progress)
     await whole.advance()
+    left_out = whole.record.tallies["state"].skipped
+    whole.record.inputs["sample"] = _sample(options, left_out) if left_out else None
     return whole.record
+
+
+def _sample(options: Options, left_out: int) -> dict[str, Fact]:
+    """If a share s of the words is wrong, n drawn ones are all right with a chance of at most (1 - s)^n < e^(-s n)."""
+    count = options.sample or 0
+    many = left_out + count
+    wrong = many if count == 0 else min(many, -(-many * 460_518 // (count * 100_000)))  # ln 100 = 4.60517...
+    confidence = f"99 % sure that fewer than {wrong} of {many} words are wrong, if none of those drawn is"
+    return {"count": count, "of": many, "seed": options.seed, "confidence": confidence}
+
+
+async def newest(urls: Sequence[str]) -> bytes:
+    """The hash of the newest block, by the first node's word: for who wants to look, not to trust."""
+    async with Endpoint(urls[0]) as node:
+        [raw] = await node.ask([("eth_getBlockByNumber", ["latest", False])])
+    return from_hex(msgspec.json.decode(raw, type=Header).hash)
 
 
 @asynccontextmanager

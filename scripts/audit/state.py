@@ -1,8 +1,8 @@
 """Whether storage and code, as the trusted block commits to them, are what the history says they must be.
 
 Every answer is a Merkle-Patricia proof (EIP-1186) against the state root of the trusted block, so a node can withhold
-it but not forge it. With a sample only the words of which there are many (holders, batches, refunds) are drawn, by a seed;
-all others are always proved.
+it but not forge it. With a sample only the words of which there are many (holders, batches, refunds) are drawn, by a
+seed; all others are always proved.
 """
 
 from __future__ import annotations
@@ -25,7 +25,8 @@ from scripts.audit.options import Advance
 from scripts.audit.record import Record
 from scripts.audit.words import Word
 
-SLOTS_AT_ONCE: Final = 500
+MOST_SLOTS, FEWEST_SLOTS = 4_096, 256
+"""In one request. Some nodes build a whole trie for each, others take no more than 1,024."""
 
 BALANCES_AT: Final = (
     *range(16),
@@ -82,12 +83,15 @@ async def check(
     done, total = 0, sum(map(len, wanted.values()))
     codes: dict[str, str] = {}
     for contract, those in wanted.items():
-        name = to_hex(contract)
-        for start in range(0, max(len(those), 1), SLOTS_AT_ONCE):
-            part = those[start : start + SLOTS_AT_ONCE]
+        name, left, size = to_hex(contract), those, MOST_SLOTS
+        while left or name not in codes:
+            part = left[:size]
             try:
                 code_hash, found = await state.read(contract, [word.slot for word in part])
             except (ChainError, msgspec.DecodeError) as error:
+                if len(part) > FEWEST_SLOTS:
+                    size = max(size // 4, FEWEST_SLOTS)
+                    continue
                 record.doubted("state", f"the node does not prove the state of {name}: {error}", contract=name)
                 break
             except verify.Invalid as error:
@@ -96,7 +100,7 @@ async def check(
             codes[name] = to_hex(code_hash)
             for word, value in zip(part, found, strict=True):
                 _compare(word, value, record)
-            done += len(part)
+            left, done = left[size:], done + len(part)
             advance(done, total)
     await _settlement(state, ledger)
     _codes(ledger, shared, codes)

@@ -141,6 +141,15 @@ CASES: dict[str, list[Case]] = {
     "DELETE /v1/webhooks/{id}": [_path(thing="endpoint")],
     "GET /v1/merchants/{id}/statement": [lambda things: ({"id": things.merchant}, {"params": PERIOD})],
     "GET /v1/merchants/{id}/statement/movements": [lambda things: ({"id": things.merchant}, {"params": PERIOD})],
+    "GET /v1/merchants/{id}/liability": [
+        lambda things: ({"id": things.merchant}, {"params": {"from": "2026-01-01", "to": "2026-02-01"}})
+    ],
+    "GET /v1/merchants/{id}/liability/deferred-revenue": [
+        lambda things: (
+            {"id": things.merchant},
+            {"params": {"from": "2026-01-01", "to": "2026-02-01", "estimate": "2026-01-01,0.10"}},
+        )
+    ],
     "GET /v1/merchants/{id}/expiring": [_path()],
     "GET /v1/merchants/{id}/margin": [_path()],
     "GET /v1/merchants/{id}/margin/deposit": [lambda things: ({"id": things.merchant}, {"params": AMOUNT})],
