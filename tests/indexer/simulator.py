@@ -401,7 +401,7 @@ async def life(seed: str, *, url: str, fresh_url: str, times: int, terms: Temper
     world = World(draw, SimulatedChain(draw), terms or temper(draw), counts)
     counts.kinds["two writers"] += world.temper.writers > 1
     await empty(url)
-    with _quiet_log(), _crashing(world):
+    with quiet_log(), _crashing(world):
         async with await store.connect(url) as observer, indexing(world, url, observer) as tasks:
             left = times
             while left > 0:
@@ -465,7 +465,7 @@ def _crashing(world: World) -> Iterator[None]:
 
 
 @contextmanager
-def _quiet_log() -> Iterator[None]:
+def quiet_log() -> Iterator[None]:
     """Some lines a reorganisation would be most of the time."""
     before = structlog.get_config()
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
