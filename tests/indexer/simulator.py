@@ -207,7 +207,7 @@ class SimulatedRpc(Rpc):
     def __init__(self, world: World, observer: store.Connection) -> None:
         super().__init__("simulated")
         self.world, self.observer = world, observer
-        self.idle = False  # its last request was for the head too: there was nothing to do
+        self.idle = False  # its last request was for the head too, or brought the last blocks: it has caught up
         self.settled = False  # and was answered while everything held still
         self.cut_short = False  # of the last logs; nobody can tell a node that always does it from the chain
 
@@ -239,7 +239,8 @@ class SimulatedRpc(Rpc):
             world.moves(idle=heads and self.idle)
             if world.draw.random() < world.temper.cuts:
                 await self._cut()
-        self.idle, self.settled = heads, heads and world.calm
+        fetched = calls[-1]["method"] == "eth_getLogs" and world.draw.random() < 0.6
+        self.idle, self.settled = heads or fetched, heads and world.calm
         return self._answer(calls, before)
 
     async def _cut(self) -> None:
