@@ -15,7 +15,7 @@ import typer
 from rich.console import Console
 
 from contracts.errors import ChainError
-from scripts import environment
+from scripts import auditing, environment, verify_proof
 from scripts.errors import CommandFailed
 
 app = typer.Typer(
@@ -26,6 +26,8 @@ app = typer.Typer(
 )
 replay_app = typer.Typer(help="Drive the running gateway with real purchases.", no_args_is_help=True)
 app.add_typer(replay_app, name="replay")
+app.add_typer(auditing.app, name="audit")
+app.add_typer(verify_proof.app, name="verify")
 
 Data = Annotated[Path, typer.Option("--data", help="Folder of this installation's data.", envvar="POINTS_DATA")]
 console = Console()
