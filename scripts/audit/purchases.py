@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
-from psycopg.errors import InsufficientPrivilege, InvalidSchemaName, UndefinedColumn, UndefinedTable
+from psycopg.errors import InsufficientPrivilege, UndefinedColumn, UndefinedTable
 
 from contracts import receipts
 from scripts.audit.mirror import Connection
@@ -162,8 +162,13 @@ class Purchases:
     async def run(self) -> None:
         try:
             async with self.connection.transaction():
+                [(there,)] = await self._rows("select to_regnamespace('exchange') is not null")
+                if not there:
+                    return  # a mirror alone
                 await self._known()
-        except (UndefinedTable, InvalidSchemaName, UndefinedColumn, InsufficientPrivilege) as error:
+                await self._rows(f"{_UNPLACED} limit 0")
+                await self._rows(f"{_REFUNDS} limit 0")
+        except (UndefinedTable, UndefinedColumn, InsufficientPrivilege) as error:
             self.record.doubted("promises", f"the purchases cannot be read: {error.diag.message_primary}")
             return
         seen: set[tuple[bytes, int]] = set()

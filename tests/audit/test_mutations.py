@@ -24,8 +24,8 @@ from tests.relayer.rig import MASTER
 
 pytestmark = pytest.mark.asyncio
 
-N = int(os.environ.get("N", "150"))
-SEED = int(os.environ.get("SEED", "20261122"))
+N = int(os.environ.get("N") or 150)
+SEED = int(os.environ.get("SEED") or 20261122)
 LOCATED = 0.99
 
 

@@ -165,6 +165,23 @@ class World:
         assert answer["refused"] == 0, answer
         return [each["purchase"] for each in answer["results"]]
 
+    async def statuses(self, shop: Shop) -> list[str]:
+        """How far each of the shop's purchases has come, and where on the chain it is."""
+        found = []
+        for (id,) in await self.rig.all("select id from exchange.purchase where merchant_id = %s order by id", shop.id):
+            answer = await self.client.http.get(f"/v1/purchases/{id}", headers=shop.auth)
+            assert answer.status_code == 200, answer.text
+            found.append(answer.text)
+        return found
+
+    async def export(self, shop: Shop, member: str) -> bytes:
+        """All that the shop holds of its member."""
+        query = "select id from exchange.member where merchant_id = %s and reference = %s"
+        [(id,)] = await self.rig.all(query, shop.id, member)
+        answer = await self.client.http.post(f"/v1/customers/{id}/export", headers=shop.auth)
+        assert answer.status_code == 200, answer.text
+        return answer.content
+
     async def refund(self, shop: Shop, purchase: Any, amount: str | None = None) -> Any:
         body = {"reference": uuid4().hex, **({} if amount is None else {"amount": amount})}
         return await self.post(f"/v1/purchases/{purchase['id']}/refunds", body, shop.auth)
@@ -205,7 +222,7 @@ async def open_world(database: str, anvil: Anvil, made: Deployment, folder: Path
             yield world
 
 
-async def live(world: World) -> None:
+async def live(world: World) -> tuple[Shop, Shop]:
     """The whole story; afterwards nothing is under way but what waits for its return window."""
     grocer, florist = await world.open_shop("grocer"), await world.open_shop("florist")
     await world.settle()
@@ -216,6 +233,7 @@ async def live(world: World) -> None:
     await _act(world, grocer)
     await _refund(world, grocer)
     await _go_abroad(world, grocer)
+    return grocer, florist
 
 
 async def _open_market(world: World, grocer: Shop, florist: Shop) -> None:
