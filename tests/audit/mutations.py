@@ -459,7 +459,7 @@ class Mutator:
         if isinstance(value, str):
             return chance.choice([value + " ", value[:-1], value.swapcase(), "sent", "earned", "gift", ""])
         if value is None:
-            return chance.randbytes(20) if name == "mirror.entry" else chance.randrange(1, 100)
+            return chance.randbytes(20) if name == "mirror.entry" or column == "signature" else chance.randrange(1, 100)
         return value + chance.choice([1, -1, 2 ** chance.randrange(1, 30), -chance.randrange(1, 100)])
 
     # --- statements ---------------------------------------------------------------------------------------------------
