@@ -57,6 +57,16 @@ class Place:
 
         asyncio.run(run())
 
+    @property
+    def first(self) -> str:
+        """The hash of the genesis block."""
+
+        async def ask() -> str:
+            async with Rpc(self.node.url) as rpc:
+                return str((await rpc.call("eth_getBlockByNumber", "0x0", False))["hash"])
+
+        return asyncio.run(ask())
+
     def trade(self, blocks: int) -> None:
         self.do(lambda _: self.market.trade(blocks))
 
@@ -182,6 +192,7 @@ def test_what_cannot_be_audited_is_one_sentence_and_exit_2(place: Place) -> None
         (("--rpc", f"http://127.0.0.1:{free_port()}", "--output", other), "Cannot connect"),
         (("--block", "0x12",), "is no block's hash"),
         (("--block", "0x" + "ab" * 32), "does not know block"),
+        (("--block", place.first), "older than the network"),
         (("--sample", "3", "--all"), "not both"),
         (("--receipts", "nowhere"), "no folder of receipts"),
     ):  # fmt: skip
