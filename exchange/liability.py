@@ -12,6 +12,7 @@ named: what is owed at the bid as the exchange pays it (down), the cover (down),
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
@@ -156,6 +157,7 @@ def _add(sums: dict[int, int], key: int, amount: int) -> None:
         sums[key] = sums.get(key, 0) + amount
 
 
+@functools.lru_cache(maxsize=65_536)
 def _month(day: int) -> int:
     """The first day of a day's month."""
     return number((date(1970, 1, 1) + timedelta(days=day)).replace(day=1))

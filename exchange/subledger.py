@@ -7,6 +7,7 @@ found by its number. `exchange/liability.py` makes lines of it.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -219,7 +220,8 @@ async def deferred_revenue(
         own = await _own(sql, merchant, until)
         told = revenue.follow(chain.days, own, chain.lives, assumed, last=until // DAY)
         closed = {day: at.closed for day, at in chain.ends.items()}
-        made = revenue.lines(wanted, closed, told, own, digits=merchant.minor_digits)
+        # Years of days take a moment, in which others are served.
+        made = await asyncio.to_thread(revenue.lines, wanted, closed, told, own, digits=merchant.minor_digits)
     return {
         "programme": checksum(merchant.programme),
         "currency": merchant.currency,

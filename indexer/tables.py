@@ -254,7 +254,7 @@ movement = _placed(
     Column("account", LargeBinary, nullable=False),
     Column("delta", Amount, nullable=False),
     Column("kind", Text, CheckConstraint(f"kind in {MOVEMENT_KINDS!r}"), nullable=False),
-    Index("movement_account", "account", "block", "log_index", "side"),
+    Index("movement_account", "account", "block", "log_index", "side", postgresql_include=["delta", "kind"]),
 )
 
 margin = Table(
