@@ -65,6 +65,11 @@ class Audit:
     async def advance(self) -> Anchor:
         """Audits up to the trusted block. Raises `NoAnchor` and `ChainError` when there is none to begin with."""
         anchor = await chain.anchor(self.nodes, self.options.block)
+        if anchor.number < self.options.deployment.first_block:
+            raise chain.NoAnchor(
+                f"Block {anchor.number} is older than the network, which begins with block"
+                f" {self.options.deployment.first_block}: wait until more is final, or name a later one with --block."
+            )
         if self.ledger is None:
             self.shared = await self._exchange(anchor)
             self.ledger = Ledger.begun(
