@@ -8,7 +8,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
-import gc
 import signal
 import sys
 
@@ -18,7 +17,7 @@ from prometheus_client import start_http_server
 from contracts import crash, deployment
 from contracts.errors import ChainError
 from contracts.rpc import Rpc
-from indexer import source, store
+from indexer import packer, source, store
 from indexer.errors import Halt
 from indexer.follow import follow
 from indexer.metrics import Metrics
@@ -48,9 +47,7 @@ def main(arguments: list[str] | None = None) -> int:
     deployed = Deployed(found.chain_id, found.factory, found.exchange, found.first_block)
     if command == "status":
         return asyncio.run(status(settings, deployed))
-    # Logs and rows hold no cycles; looking for some among a hundred thousand of them is most of the time (2x).
-    gc.freeze()
-    gc.set_threshold(100_000, 50, 100)
+    packer.collect_rarely()
     return asyncio.run(run(settings, deployed))
 
 

@@ -32,7 +32,9 @@ class _Header(msgspec.Struct, rename="camel", gc=False):
     timestamp: str
 
 
-class _Log(msgspec.Struct, rename="camel", gc=False):
+class RawLog(msgspec.Struct, rename="camel", gc=False):
+    """A log as the node wrote it."""
+
     block_number: str
     block_hash: str
     transaction_index: str
@@ -45,7 +47,7 @@ class _Log(msgspec.Struct, rename="camel", gc=False):
 
 
 _HEADER: msgspec.json.Decoder[_Header | None] = msgspec.json.Decoder(_Header | None)
-_LOGS: msgspec.json.Decoder[list[_Log]] = msgspec.json.Decoder(list[_Log])
+_LOGS: msgspec.json.Decoder[list[RawLog]] = msgspec.json.Decoder(list[RawLog])
 
 
 async def heads(rpc: Rpc) -> tuple[Block, Block | None]:
@@ -64,10 +66,19 @@ async def headers(rpc: Rpc, numbers: Iterable[int]) -> dict[int, Block]:
     return {block.number: block for block in found if block is not None}
 
 
+class Answer(msgspec.Struct, frozen=True):
+    """Consecutive headers, and the JSON of the logs of our contracts and these programmes that the node found there."""
+
+    blocks: list[Block]
+    logs: bytes
+    programmes: frozenset[bytes]
+
+
 async def fetch(rpc: Rpc, *, first: int, last: int, known: Known) -> Stretch:
     """Blocks `first` to `last` and all logs of our contracts in them, of programmes created among them too."""
     while True:
-        found = await _fetch(rpc, first, last, known)
+        answer = await ask(rpc, first=first, last=last, known=known)
+        found = stretch(answer.blocks, logs(raw_logs(answer.logs)))
         after = with_created(known, found)
         if after == known:
             return found
@@ -76,15 +87,19 @@ async def fetch(rpc: Rpc, *, first: int, last: int, known: Known) -> Stretch:
 
 def with_created(known: Known, found: Stretch) -> Known:
     """`known` and the programmes that were created in this stretch."""
-    created = {
-        log.topics[1][12:]
-        for log in found.logs
-        if log.address == known.factory and log.topics[:1] == [PROGRAMME_CREATED_TOPIC] and len(log.topics) > 1
-    }
-    return replace(known, programmes=known.programmes | created)
+    new = created(log for log in found.logs if log.address == known.factory)
+    return replace(known, programmes=known.programmes | new)
 
 
-async def _fetch(rpc: Rpc, first: int, last: int, known: Known) -> Stretch:
+def created(logs: Iterable[Log]) -> frozenset[bytes]:
+    """The programmes that these logs of the factory tell of."""
+    return frozenset(
+        log.topics[1][12:] for log in logs if log.topics[:1] == [PROGRAMME_CREATED_TOPIC] and len(log.topics) > 1
+    )
+
+
+async def ask(rpc: Rpc, *, first: int, last: int, known: Known) -> Answer:
+    """Blocks `first` to `last` and the logs in them of the contracts that are known. Raises `Inconsistent`."""
     addresses = [known.factory, known.exchange, *sorted(known.programmes)]
     wanted = {
         "fromBlock": to_quantity(first),
@@ -92,11 +107,13 @@ async def _fetch(rpc: Rpc, first: int, last: int, known: Known) -> Stretch:
         "address": [to_hex(address) for address in addresses],
     }
     calls: list[Call] = [_header_call(to_quantity(number)) for number in range(first, last + 1)]
-    *answers, logs = await rpc.batch_raw([*calls, ("eth_getLogs", [wanted])])
+    *answers, found = await rpc.batch_raw([*calls, ("eth_getLogs", [wanted])])
     blocks = [block for answer in answers if (block := _header(answer)) is not None]
     if [block.number for block in blocks] != list(range(first, last + 1)):
         raise Inconsistent(f"the node has not all blocks from {first} to {last}")
-    return stretch(blocks, _logs(logs))
+    if isinstance(found, NodeError):
+        raise found
+    return Answer(blocks, bytes(found), known.programmes)
 
 
 def _header_call(number: str) -> Call:
@@ -104,46 +121,53 @@ def _header_call(number: str) -> Call:
 
 
 def _header(answer: msgspec.Raw | NodeError) -> Block | None:
-    raw = _parsed(_HEADER, answer)
-    if raw is None:
+    found = _parsed(_HEADER, answer)
+    if found is None:
         return None
-    with _sound():
-        return Block(int(raw.number, 16), _bytes(raw.hash), _bytes(raw.parent_hash), int(raw.timestamp, 16))
+    with sound():
+        return Block(int(found.number, 16), raw(found.hash), raw(found.parent_hash), int(found.timestamp, 16))
 
 
-def _logs(answer: msgspec.Raw | NodeError) -> Sequence[Log]:
-    raw = _parsed(_LOGS, answer)
-    if any(log.removed for log in raw):
+def raw_logs(answer: bytes | msgspec.Raw | NodeError) -> list[RawLog]:
+    """The result of `eth_getLogs`, in the node's own words. Raises `Inconsistent`, and the node's error."""
+    return _parsed(_LOGS, answer)
+
+
+def logs(found: Sequence[RawLog]) -> list[Log]:
+    """Raises `Inconsistent`."""
+    if any(log.removed for log in found):
         raise Inconsistent("the node sent logs that a reorganisation removed")
-    with _sound():
+    with sound():
         return [
             Log(
                 int(log.block_number, 16),
-                _bytes(log.block_hash),
+                raw(log.block_hash),
                 int(log.transaction_index, 16),
-                _bytes(log.transaction_hash),
+                raw(log.transaction_hash),
                 int(log.log_index, 16),
-                _bytes(log.address),
-                [_bytes(topic) for topic in log.topics],
-                _bytes(log.data),
+                raw(log.address),
+                [raw(topic) for topic in log.topics],
+                raw(log.data),
             )
-            for log in raw
+            for log in found
         ]
 
 
 @contextmanager
-def _sound() -> Iterator[None]:
+def sound() -> Iterator[None]:
+    """What is no hex where it should be is an `Inconsistent` answer."""
     try:
         yield
     except ValueError as error:
         raise Inconsistent(f"the node's answer is not hex where it should be: {error}") from error
 
 
-def _bytes(text: str) -> bytes:
+def raw(text: str) -> bytes:
+    """The bytes that a node writes as 0x and hex. Raises `ValueError`."""
     return bytes.fromhex(text[2:])
 
 
-def _parsed(decoder: msgspec.json.Decoder[T], answer: msgspec.Raw | NodeError) -> T:
+def _parsed(decoder: msgspec.json.Decoder[T], answer: bytes | msgspec.Raw | NodeError) -> T:
     if isinstance(answer, NodeError):
         raise answer
     try:
