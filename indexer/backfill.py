@@ -15,13 +15,12 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from contracts.errors import RangeTooLarge, Unavailable
-from contracts.rpc import Rpc
 from indexer import source, window
 from indexer.metrics import Metrics
 from indexer.pack import CreatedError, Packed
 from indexer.packer import Packer
 from indexer.project import Known
-from indexer.source import Answer
+from indexer.source import Answer, Node
 
 AHEAD: Final = 3
 """Requests in flight: more do not make a node faster, and each takes some 10 MB."""
@@ -31,7 +30,7 @@ AHEAD: Final = 3
 class Reader:
     """How blocks are read. `width` is how many the next request asks for, as learnt from those before."""
 
-    rpc: Rpc
+    node: Node
     metrics: Metrics
     packer: Packer = field(default_factory=Packer)
     width: int = 10
@@ -77,7 +76,7 @@ class _Queue:
                 self.known = replace(self.known, programmes=error.args[0])
                 first, last = answer.blocks[0].number, answer.blocks[-1].number
                 self.reach = last + 1
-                answer = await source.ask(reader.rpc, first=first, last=last, known=self.known)
+                answer = await source.ask(reader.node, first=first, last=last, known=self.known)
         reader.width = window.grown(reader.width, blocks=len(packed.blocks), logs=packed.logs)
         return packed
 
@@ -110,7 +109,7 @@ class _Queue:
         """These blocks, in as many answers as the node wants to give them in."""
         reader = self.reader
         try:
-            return [await source.ask(reader.rpc, first=first, last=last, known=self.known)]
+            return [await source.ask(reader.node, first=first, last=last, known=self.known)]
         except (RangeTooLarge, Unavailable) as error:
             if first == last:
                 raise

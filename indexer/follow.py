@@ -19,12 +19,13 @@ from psycopg.errors import InvalidSchemaName, ReadOnlySqlTransaction, UndefinedT
 
 from contracts import crash
 from contracts.errors import ChainError
-from contracts.rpc import Rpc, from_quantity
+from contracts.rpc import Rpc
 from indexer import backfill, schema, source, store, window
 from indexer.backfill import Reader
 from indexer.blocks import Block
 from indexer.connection import Connection
-from indexer.errors import BelowFinality, Halt, Inconsistent, OtherDeployment, Raced
+from indexer.endpoints import Endpoints
+from indexer.errors import BelowFinality, Halt, Inconsistent, Raced
 from indexer.metrics import Metrics
 from indexer.pack import Packed
 from indexer.project import Known
@@ -47,13 +48,15 @@ class Mirror:
     """
 
     connection: Connection
-    rpc: Rpc
+    rpc: Endpoints
     deployed: Deployed
     metrics: Metrics
     cursor: Cursor
     known: Known
     beside: bool = False
     building: bool = False
+    is_at_the_head: bool = False
+    time: int = 0  # of the tip, in Unix seconds
     reader: Reader = field(init=False)
 
     def __post_init__(self) -> None:
@@ -64,16 +67,32 @@ class Mirror:
         return self.cursor.next_block - 1
 
 
-async def follow(*, database_url: str, rpc: Rpc, deployed: Deployed, metrics: Metrics, poll: float) -> None:
-    """Never returns; cancel it at any time. `poll` is seconds between looks at the head. Raises `Halt`."""
+async def follow(
+    *,
+    database_url: str,
+    rpc: Rpc | Endpoints,
+    deployed: Deployed,
+    metrics: Metrics,
+    poll: float,
+    rebuild: bool = False,
+    to_the_head: bool = False,
+) -> None:
+    """Never returns, unless it is to go only to the head; cancel it at any time. Raises `Halt`.
+
+    `poll` is seconds between looks at the head. `rebuild` builds another mirror beside the one that is there, once.
+    """
+    nodes = rpc if isinstance(rpc, Endpoints) else Endpoints([rpc], metrics)
     pause = poll
     while True:
         try:
             async with await store.connect(database_url) as connection:
-                mirror = await open_mirror(connection, rpc, deployed, metrics)
+                mirror = await open_mirror(connection, nodes, deployed, metrics, rebuild=rebuild)
                 while True:
                     moved = await step(mirror)
                     pause = poll
+                    rebuild = rebuild and mirror.beside
+                    if to_the_head and mirror.is_at_the_head:
+                        return
                     if not moved:
                         await asyncio.sleep(poll)
         except (
@@ -87,6 +106,8 @@ async def follow(*, database_url: str, rpc: Rpc, deployed: Deployed, metrics: Me
             # A table is missing when somebody dropped the mirror under us: it is begun anew.
             metrics.retries.labels(type(error).__name__).inc()
             _log.warning("trying again", reason=f"{type(error).__name__}: {error}".strip(), pause=round(pause, 2))
+            if isinstance(error, Inconsistent):
+                nodes.doubt()
         except psycopg.IntegrityError as error:
             raise Halt(f"the rows contradict the mirror: {error}") from error
         await asyncio.sleep(pause)
@@ -94,15 +115,14 @@ async def follow(*, database_url: str, rpc: Rpc, deployed: Deployed, metrics: Me
 
 
 async def open_mirror(
-    connection: Connection, rpc: Rpc, deployed: Deployed, metrics: Metrics, *, rebuild: bool = False
+    connection: Connection, rpc: Rpc | Endpoints, deployed: Deployed, metrics: Metrics, *, rebuild: bool = False
 ) -> Mirror:
     """Reads where the mirror stands, or begins it, beside what is there if that is of another definition.
 
     Raises `OtherDeployment`, and `Raced` while somebody else builds.
     """
-    chain_id = from_quantity(await rpc.call("eth_chainId"))
-    if chain_id != deployed.chain_id:
-        raise OtherDeployment(f"the node is of chain {chain_id}, the deployment of chain {deployed.chain_id}")
+    nodes = rpc if isinstance(rpc, Endpoints) else Endpoints([rpc], metrics)
+    await nodes.require_chain(deployed.chain_id)
     beside = rebuild or await schema.state(connection, schema.MIRROR) != schema.DEFINITION
     building = False
     if beside:
@@ -118,7 +138,7 @@ async def open_mirror(
         building = await schema.state(connection, schema.NEXT) == schema.BUILDING
     cursor = await store.read_cursor(connection, deployed)
     if cursor is None:
-        before = (await source.headers(rpc, [deployed.first_block - 1])).get(deployed.first_block - 1)
+        before = (await source.headers(nodes, [deployed.first_block - 1])).get(deployed.first_block - 1)
         if before is None:
             raise Inconsistent(f"the node has no block {deployed.first_block - 1} yet, before the deployment's first")
         cursor = await store.begin(connection, deployed, before)
@@ -130,29 +150,43 @@ async def open_mirror(
         programmes=len(known.programmes),
         **({"beside": True} if beside else {}),
     )
-    return Mirror(connection, rpc, deployed, metrics, cursor, known, beside, building)
+    time_ = await store.time_of(connection, cursor.next_block - 1)
+    return Mirror(connection, nodes, deployed, metrics, cursor, known, beside, building, time=time_)
 
 
 async def step(mirror: Mirror) -> bool:
     """One look at the head and what follows from it. Returns whether the mirror moved."""
-    head, finalized = await source.heads(mirror.rpc)
+    head, finalized = await mirror.rpc.heads()
     held = (await store.hashes(mirror.connection, first=head.number, last=head.number)).get(head.number)
     meaning = window.meaning(head, tip=mirror.tip, held=held)
-    mirror.metrics.head.set(head.number)
-    mirror.metrics.next_block.set(mirror.cursor.next_block)
-    mirror.metrics.finalized.set(mirror.cursor.finalized)
+    _show(mirror, head)
+    mirror.is_at_the_head = False
     if meaning is window.Head.AHEAD:
-        return await advance(mirror, head.number, finalized)
+        moved = await advance(mirror, head.number, finalized)
+        _show(mirror, head)
+        return moved
     if meaning is window.Head.PARTED:
         return await reorganise(mirror, min(head.number, mirror.tip))
     if meaning is window.Head.BEHIND:
         _log.debug("the node is behind", head=head.number, tip=mirror.tip)
+        mirror.rpc.look_around()
     elif finalized is not None and finalized.number > mirror.cursor.finalized:
         await _finalize(mirror, finalized)
     if mirror.beside:
         await settle(mirror)
+    mirror.is_at_the_head = meaning is window.Head.SAME and not mirror.beside
     await mirror.reader.packer.close()
     return False
+
+
+def _show(mirror: Mirror, head: Block) -> None:
+    metrics = mirror.metrics
+    metrics.head.set(head.number)
+    metrics.next_block.set(mirror.cursor.next_block)
+    metrics.finalized.set(mirror.cursor.finalized)
+    metrics.lag_blocks.set(max(0, head.number - mirror.tip))
+    metrics.lag_seconds.set(max(0, head.time - mirror.time) if mirror.time else 0)
+    metrics.building.set(mirror.beside)
 
 
 async def advance(mirror: Mirror, target: int, finalized: Block | None) -> bool:
@@ -178,7 +212,7 @@ async def _append(mirror: Mirror, stretch: Packed, finalized: Block | None) -> N
         building=mirror.building,
     )
     crash.point("indexer: committed")
-    mirror.known = stretch.known
+    mirror.known, mirror.time = stretch.known, stretch.last.time
     seconds = time.perf_counter() - started
     mirror.metrics.stage_seconds.labels("store").inc(seconds)
     mirror.metrics.logs.inc(stretch.logs)
@@ -229,7 +263,7 @@ async def reorganise(mirror: Mirror, from_: int) -> bool:
     crash.point("indexer: rolled back")
     mirror.known = await store.read_known(mirror.connection, mirror.deployed)
     mirror.metrics.reorganisations.inc()
-    mirror.metrics.depth.set(depth)
+    mirror.metrics.depth.observe(depth)
     _log.warning("rolled back", fork=fork, depth=depth)
     return True
 

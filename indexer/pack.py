@@ -107,7 +107,7 @@ def _runs(work: _Work, logs: Sequence[RawLog]) -> list[RawLog]:
                 raise _OutOfOrderError
             before = before if block == number else -1
             number, place = block, transaction
-            work.transactions.append(line((block, transaction, source.raw(first.transaction_hash))))
+            work.transactions.append(f"{block}\t{transaction}\t\\\\x{_word(first.transaction_hash)}\n")
         if index <= before:
             raise _OutOfOrderError
         end = _run(work, logs, at, block, transaction)
@@ -193,6 +193,15 @@ def _value(value: Any) -> str:
     if isinstance(value, bool):
         return "t" if value else "f"
     return str(value)
+
+
+def _word(text: str) -> str:
+    """The hex of a word of 32 bytes."""
+    with source.sound():
+        word = source.raw(text).hex()
+    if len(word) != 64:
+        raise Inconsistent(f"{text[:80]!r} is not a word of 32 bytes")
+    return word
 
 
 def _int(text: str) -> int:

@@ -174,6 +174,13 @@ async def drop_next(connection: Connection) -> None:
     await connection.execute(sql.SQL("drop schema if exists {} cascade").format(sql.Identifier(NEXT)))
 
 
+async def drop(connection: Connection) -> None:
+    """Drops the mirror, and one that is built beside."""
+    async with connection.transaction():
+        await drop_next(connection)
+        await connection.execute(sql.SQL("drop schema if exists {} cascade").format(sql.Identifier(MIRROR)))
+
+
 async def _make(connection: Connection, name: str) -> None:
     await connection.execute(sql.SQL("create schema if not exists {}").format(sql.Identifier(name)))
     for statement in _tables(name):

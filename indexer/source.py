@@ -11,18 +11,24 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 import msgspec
 
 from contracts.bindings import PROGRAMME_CREATED_TOPIC
 from contracts.errors import NodeError
-from contracts.rpc import Call, Rpc, to_hex, to_quantity
+from contracts.rpc import Call, to_hex, to_quantity
 from indexer.blocks import Block, Log, Stretch, stretch
 from indexer.errors import Inconsistent
 from indexer.project import Known
 
 T = TypeVar("T")
+
+
+class Node(Protocol):
+    """Who is asked: one node (`contracts.rpc.Rpc`), or several as one (`indexer.endpoints.Endpoints`)."""
+
+    async def batch_raw(self, calls: Sequence[Call]) -> list[msgspec.Raw | NodeError]: ...
 
 
 class _Header(msgspec.Struct, rename="camel", gc=False):
@@ -50,7 +56,7 @@ _HEADER: msgspec.json.Decoder[_Header | None] = msgspec.json.Decoder(_Header | N
 _LOGS: msgspec.json.Decoder[list[RawLog]] = msgspec.json.Decoder(list[RawLog])
 
 
-async def heads(rpc: Rpc) -> tuple[Block, Block | None]:
+async def heads(rpc: Node) -> tuple[Block, Block | None]:
     """The newest block and the newest final one (None if the node knows no finality)."""
     latest, final = await rpc.batch_raw([_header_call("latest"), _header_call("finalized")])
     newest = _header(latest)
@@ -59,7 +65,7 @@ async def heads(rpc: Rpc) -> tuple[Block, Block | None]:
     return newest, None if isinstance(final, NodeError) else _header(final)
 
 
-async def headers(rpc: Rpc, numbers: Iterable[int]) -> dict[int, Block]:
+async def headers(rpc: Node, numbers: Iterable[int]) -> dict[int, Block]:
     """The blocks at these heights, as far as the node has them."""
     answers = await rpc.batch_raw([_header_call(to_quantity(number)) for number in numbers])
     found = [_header(answer) for answer in answers]
@@ -74,7 +80,7 @@ class Answer(msgspec.Struct, frozen=True):
     programmes: frozenset[bytes]
 
 
-async def fetch(rpc: Rpc, *, first: int, last: int, known: Known) -> Stretch:
+async def fetch(rpc: Node, *, first: int, last: int, known: Known) -> Stretch:
     """Blocks `first` to `last` and all logs of our contracts in them, of programmes created among them too."""
     while True:
         answer = await ask(rpc, first=first, last=last, known=known)
@@ -98,7 +104,7 @@ def created(logs: Iterable[Log]) -> frozenset[bytes]:
     )
 
 
-async def ask(rpc: Rpc, *, first: int, last: int, known: Known) -> Answer:
+async def ask(rpc: Node, *, first: int, last: int, known: Known) -> Answer:
     """Blocks `first` to `last` and the logs in them of the contracts that are known. Raises `Inconsistent`."""
     addresses = [known.factory, known.exchange, *sorted(known.programmes)]
     wanted = {
@@ -138,7 +144,7 @@ def logs(found: Sequence[RawLog]) -> list[Log]:
     if any(log.removed for log in found):
         raise Inconsistent("the node sent logs that a reorganisation removed")
     with sound():
-        return [
+        read = [
             Log(
                 int(log.block_number, 16),
                 raw(log.block_hash),
@@ -151,6 +157,10 @@ def logs(found: Sequence[RawLog]) -> list[Log]:
             )
             for log in found
         ]
+    for log in read:
+        if (len(log.address), *map(len, (log.transaction, *log.topics))) != (20, *[32] * (1 + len(log.topics))):
+            raise Inconsistent(f"log {log.index} of block {log.block} has words of other lengths than the EVM's")
+    return read
 
 
 @contextmanager

@@ -18,8 +18,8 @@ from sqlalchemy import Table
 from contracts import crash
 from indexer import pack, schema, tables
 from indexer.blocks import Block, require_linked
-from indexer.connection import Connection
-from indexer.connection import connect as connection_to
+from indexer.connection import Connection as Connection
+from indexer.connection import connect as connect
 from indexer.errors import BelowFinality, OtherDeployment, Raced
 from indexer.pack import Lines
 from indexer.project import Known, Rows
@@ -42,11 +42,6 @@ class Cursor:
     next_block: int
     tip: bytes
     finalized: int
-
-
-async def connect(url: str) -> Connection:
-    """A connection of the indexer's own; transactions are explicit."""
-    return await connection_to(url)
 
 
 async def create_schema(connection: Connection) -> None:
@@ -106,6 +101,14 @@ async def hashes(connection: Connection, *, first: int, last: int) -> dict[int, 
     """Our blocks' hashes at these heights, as far as we hold any."""
     found = await connection.execute("select number, hash from block where number between %s and %s", (first, last))
     return dict(await found.fetchall())  # type: ignore[arg-type]
+
+
+async def time_of(connection: Connection, number: int) -> int:
+    """When a block that we hold was made, in Unix seconds."""
+    row = await (await connection.execute("select time from block where number = %s", (number,))).fetchone()
+    if row is None:
+        raise Raced(f"block {number} is not in the mirror")
+    return int(str(row[0]))
 
 
 async def counts(connection: Connection) -> dict[str, int]:
