@@ -14,7 +14,7 @@ from collections.abc import AsyncGenerator
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from contracts.errors import RangeTooLarge, Unavailable
+from contracts.errors import RangeTooLarge, RateLimited, Unavailable
 from indexer import source, window
 from indexer.metrics import Metrics
 from indexer.pack import CreatedError, Packed
@@ -110,11 +110,11 @@ class _Queue:
         reader = self.reader
         try:
             return [await source.ask(reader.node, first=first, last=last, known=self.known)]
-        except (RangeTooLarge, Unavailable) as error:
+        except (RangeTooLarge, RateLimited, Unavailable) as error:
             if first == last:
                 raise
             reader.width = min(reader.width, window.shrunk(last - first + 1))
-            if isinstance(error, Unavailable):
+            if not isinstance(error, RangeTooLarge):
                 raise  # it may have been too much for the node, or the node is away: the next try asks for less
             reader.metrics.retries.labels(type(error).__name__).inc()
         middle = (first + last) // 2

@@ -82,14 +82,16 @@ async def follow(
     `poll` is seconds between looks at the head. `rebuild` builds another mirror beside the one that is there, once.
     """
     nodes = rpc if isinstance(rpc, Endpoints) else Endpoints([rpc], metrics)
-    pause = poll
+    pause, was_ours = poll, False
     while True:
         try:
             async with await store.connect(database_url) as connection:
+                if was_ours:
+                    await _require_ours(connection)
                 mirror = await open_mirror(connection, nodes, deployed, metrics, rebuild=rebuild)
                 while True:
                     moved = await step(mirror)
-                    pause = poll
+                    pause, was_ours = poll, not mirror.beside
                     rebuild = rebuild and mirror.beside
                     if to_the_head and mirror.is_at_the_head:
                         return
@@ -112,6 +114,12 @@ async def follow(
             raise Halt(f"the rows contradict the mirror: {error}") from error
         await asyncio.sleep(pause)
         pause = min(pause * 2, LONGEST_PAUSE)
+
+
+async def _require_ours(connection: Connection) -> None:
+    """Raises `Halt` if another version has built a mirror in ours' place: two would do so in turns, for ever."""
+    if await schema.state(connection, schema.MIRROR) not in (schema.DEFINITION, None, ""):
+        raise Halt("another version of the indexer has built the mirror anew; this one would only undo it")
 
 
 async def open_mirror(
