@@ -46,7 +46,7 @@ async def backfill(
 async def _tell(metrics: Metrics, begun: float) -> None:
     while True:
         await asyncio.sleep(PROGRESS_SECONDS)
-        _say(_progress(metrics, begun))
+        _tell_of(_progress(metrics, begun))
 
 
 def _progress(metrics: Metrics, begun: float) -> str:
@@ -76,7 +76,7 @@ async def verify(
             nonlocal told
             if time.monotonic() - told >= PROGRESS_SECONDS:
                 told = time.monotonic()
-                _say(f"block {block:,} of {end:,}")
+                _tell_of(f"block {block:,} of {end:,}")
 
         found = await verifying.verify(connection, nodes, deployed, cursor, first=start, last=end, progress=progress)
     for difference in found:
@@ -144,4 +144,7 @@ async def _cursor(connection: Connection, deployed: Deployed) -> Cursor:
 
 def _say(text: str) -> None:
     sys.stdout.write(text + "\n")
-    sys.stdout.flush()
+
+
+def _tell_of(progress: str) -> None:
+    sys.stderr.write(progress + "\n")
