@@ -45,7 +45,7 @@ async def points(network: Network, database: str, tmp_path: Path) -> Points:
             [sys.executable, "-m", "indexer", *arguments], cwd=ROOT, env=environment, capture_output=True, text=True,
             timeout=60, check=False,
         )  # fmt: skip
-        return done.returncode, done.stdout + done.stderr
+        return done.returncode, done.stdout or done.stderr
 
     return run
 
