@@ -22,6 +22,7 @@ from exchange.api import (
     holds,
     intents,
     keys,
+    liability,
     margin,
     me,
     merchants,
@@ -30,6 +31,7 @@ from exchange.api import (
     privacy,
     problems,
     profiles,
+    proofs,
     purchases,
     recoveries,
     refunds,
@@ -94,8 +96,8 @@ def create_app(settings: Settings, *, clock: Callable[[], float] = time.time) ->
         pins.rules, profiles.router,
         customers.router, customers.holders, privacy.router, intents.router, intents.quotes, merchants.router,
         merchants.programmes, keys.router, keys.own, charities.router, charities.campaigns, holds.router,
-        webhooks.router, statements.router, expiry.router, margin.router, recoveries.router, signin.ups, signin.router,
-        me.router, privacy.own, health.router,
+        webhooks.router, statements.router, liability.router, expiry.router, margin.router, recoveries.router,
+        signin.ups, signin.router, me.router, privacy.own, proofs.purchases, proofs.holders, proofs.own, health.router,
     ):  # fmt: skip
         app.include_router(router)
     problems.install(app, metrics)

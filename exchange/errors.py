@@ -404,6 +404,37 @@ class NotYetFinal(ExchangeError):
     retry_after = 60
 
 
+class NothingMinted(ExchangeError):
+    """When a proof is wanted of a purchase for which nothing was or will be minted."""
+
+    slug = "nothing-minted"
+    title = "Nothing is minted for this purchase"
+    status = 409
+    action = "Keep the receipt itself, or that of the refund which undid it: the issuer's signature is all there is."
+
+
+class NotOnTheChainYet(ExchangeError):
+    """When a proof is wanted of a purchase that is in no block yet."""
+
+    slug = "not-on-the-chain-yet"
+    title = "The purchase is in no block yet"
+    status = 409
+    action = "Repeat the request once GET /v1/purchases/{id} says that the purchase is confirmed or final."
+    retry_after = 5
+
+
+class BatchForgotten(ExchangeError):
+    """When a proof is wanted of a purchase whose batch the contract keeps nothing of any more."""
+
+    slug = "batch-forgotten"
+    title = "The contract keeps nothing of this batch any more"
+    status = 409
+    action = (
+        "Let `points audit` prove it: it derives every batch from the chain's history. What the holder has now is"
+        " proved by GET /v1/holders/{holder}/balances/{programme}/proof."
+    )
+
+
 class PointsRemain(ExchangeError):
     """When a card customer that is to be erased still has points."""
 
@@ -538,6 +569,44 @@ class InvalidPeriod(ExchangeError):
     title = "The period is empty"
     status = 422
     action = "Give an end after the start; the end is not part of the period."
+
+
+class PeriodTooLong(ExchangeError):
+    """When a period is more lines than one answer has."""
+
+    slug = "period-too-long"
+    title = "The period is too long"
+    status = 422
+    action = "Ask for less at a time, or for months instead of days."
+
+
+class BlockNotReached(ExchangeError):
+    """When an answer is asked for as of a block that the copy of the chain has not, or not yet."""
+
+    slug = "block-not-reached"
+    title = "This block is not known"
+    status = 409
+    action = "Ask as of a block that `as_of` of an answer named, or leave `block` out for the newest."
+
+
+class InvalidEstimate(ExchangeError):
+    """When an accounting estimate is not a day, a price and perhaps a share."""
+
+    slug = "invalid-estimate"
+    title = "The estimate is not usable"
+    status = 422
+    action = (
+        'Send `estimate` as "2026-01-01,0.10,0.85": from when on, a point\'s price, and the share redeemed, if known.'
+    )
+
+
+class SettlementPriceNeeded(ExchangeError):
+    """When revenue depends on settlement tokens and nothing says what one is worth."""
+
+    slug = "settlement-price-needed"
+    title = "The price of a settlement token is needed"
+    status = 422
+    action = "Send `settlement_price`, what one is worth in the merchant's currency."
 
 
 class WebhookUrlRefused(ExchangeError):

@@ -18,10 +18,8 @@ from datetime import date, datetime
 from typing import Any, Final, LiteralString
 from uuid import UUID
 
-from psycopg.rows import tuple_row
-
 from contracts import receipts
-from exchange import expiry, history, intents, merchant, personal, points, purchases, refunds
+from exchange import expiry, history, intents, merchant, personal, points, proofs, purchases, refunds
 from exchange.auth import Caller
 from exchange.database import Connection, Person, one, rows
 from exchange.errors import CustomerNotFound
@@ -29,7 +27,6 @@ from exchange.gateway import Gateway
 from exchange.hexes import checksum, hexed
 from exchange.merchant import Merchant
 from exchange.personal import Owner
-from exchange.relayer.batching import FACTS, Purchase, leaf_of
 from exchange.times import rfc3339
 
 ABOUT: Final = {
@@ -180,17 +177,8 @@ async def _purchases(gateway: Gateway, at: Merchant, sql: Connection, id: UUID) 
 
 
 async def _leaves(gateway: Gateway, at: Merchant, sql: Connection, number: int) -> list[bytes]:
-    async with sql.cursor(row_factory=tuple_row) as cursor:
-        await cursor.execute(
-            f"select {FACTS} from exchange.purchase p"  # noqa: S608 - of constants
-            " where p.merchant_id = %s and p.batch_number = %s order by p.batch_index",
-            (at.id, number),
-        )
-        batch = [Purchase(*row) for row in await cursor.fetchall()]
-    chain_id = gateway.deployment.chain_id
-    return await asyncio.to_thread(
-        lambda: [leaf_of(at.programme, at.currency, number, i, each, chain_id) for i, each in enumerate(batch)]
-    )
+    minted = await proofs.batch_of(sql, at, number)
+    return await asyncio.to_thread(proofs.leaves_of, at, number, minted, gateway.deployment.chain_id)
 
 
 def _with_proofs(made: Sequence[dict[str, Any]], trees: Mapping[int, list[bytes]]) -> list[dict[str, Any]]:

@@ -16,6 +16,7 @@ from typing import Final
 
 from contracts.errors import RangeTooLarge, RateLimited, Unavailable
 from indexer import source, window
+from indexer.errors import Inconsistent, Unprojectable
 from indexer.metrics import Metrics
 from indexer.pack import CreatedError, Packed
 from indexer.packer import Packer
@@ -66,6 +67,7 @@ class _Queue:
         """The next stretch, packed, when `known` is what all before made known."""
         reader = self.reader
         answer = await self._answer()
+        first, last = answer.blocks[0].number, answer.blocks[-1].number
         while True:
             try:
                 packed = await self._packed(answer, known)
@@ -73,10 +75,15 @@ class _Queue:
             except CreatedError as error:
                 # Nothing that was asked so far names what was created here.
                 await self.forget()
-                self.known = replace(self.known, programmes=error.args[0])
-                first, last = answer.blocks[0].number, answer.blocks[-1].number
-                self.reach = last + 1
+                self.known, self.reach = replace(self.known, programmes=error.args[0]), last + 1
                 answer = await source.ask(reader.node, first=first, last=last, known=self.known)
+            except Unprojectable as error:
+                # A node that left logs out is asked again; what it says twice is the chain's word.
+                again = await source.ask(reader.node, first=first, last=last, known=self.known)
+                if again == answer:
+                    raise
+                raise Inconsistent(f"the node answers otherwise when asked again: {error}") from error
+        await source.require_none_left_out(reader.node, packed.silent, self.known)
         reader.width = window.grown(reader.width, blocks=len(packed.blocks), logs=packed.logs)
         return packed
 

@@ -82,7 +82,7 @@ async def follow(
     `poll` is seconds between looks at the head. `rebuild` builds another mirror beside the one that is there, once.
     """
     nodes = rpc if isinstance(rpc, Endpoints) else Endpoints([rpc], metrics)
-    pause, was_ours = poll, False
+    pauses, was_ours = _Pauses(poll, metrics), False
     while True:
         try:
             async with await store.connect(database_url) as connection:
@@ -90,8 +90,14 @@ async def follow(
                     await _require_ours(connection)
                 mirror = await open_mirror(connection, nodes, deployed, metrics, rebuild=rebuild)
                 while True:
-                    moved = await step(mirror)
-                    pause, was_ours = poll, not mirror.beside
+                    try:
+                        moved = await step(mirror)
+                    except ChainError as error:  # what the mirror holds is as true as before
+                        if isinstance(error, Inconsistent):
+                            nodes.doubt()
+                        await pauses.after(error)
+                        continue
+                    pauses.next, was_ours = poll, not mirror.beside
                     rebuild = rebuild and mirror.beside
                     if to_the_head and mirror.is_at_the_head:
                         return
@@ -106,14 +112,23 @@ async def follow(
             Raced,
         ) as error:
             # A table is missing when somebody dropped the mirror under us: it is begun anew.
-            metrics.retries.labels(type(error).__name__).inc()
-            _log.warning("trying again", reason=f"{type(error).__name__}: {error}".strip(), pause=round(pause, 2))
-            if isinstance(error, Inconsistent):
-                nodes.doubt()
+            await pauses.after(error)
         except psycopg.IntegrityError as error:
             raise Halt(f"the rows contradict the mirror: {error}") from error
-        await asyncio.sleep(pause)
-        pause = min(pause * 2, LONGEST_PAUSE)
+
+
+@dataclass(slots=True)
+class _Pauses:
+    """Seconds to wait before trying again, twice as long each time."""
+
+    next: float
+    metrics: Metrics
+
+    async def after(self, error: Exception) -> None:
+        self.metrics.retries.labels(type(error).__name__).inc()
+        _log.warning("trying again", reason=f"{type(error).__name__}: {error}".strip(), pause=round(self.next, 2))
+        await asyncio.sleep(self.next)
+        self.next = min(self.next * 2, LONGEST_PAUSE)
 
 
 async def _require_ours(connection: Connection) -> None:
@@ -263,6 +278,8 @@ async def reorganise(mirror: Mirror, from_: int) -> bool:
             _require_final(held[floor], seen.get(floor), floor)
         high = low - 1
     if fork in (from_, mirror.tip) or fork + 1 not in seen:
+        if await store.read_cursor(mirror.connection, mirror.deployed) != mirror.cursor:
+            raise Raced("another writer moved the mirror")
         return False  # no proof: the node came back to our chain, or fell behind, while we looked
     depth = mirror.tip - fork
     mirror.cursor = await store.rollback(

@@ -38,6 +38,7 @@ class Packed(msgspec.Struct, frozen=True):
     lines: Lines
     logs: int
     known: Known
+    silent: list[Block]  # those that may have logs of ours, and came without
 
     @property
     def first(self) -> Block:
@@ -57,24 +58,31 @@ def pack(answer: Answer, known: Known) -> Packed:
     blocks = answer.blocks
     require_linked(blocks)
     logs = source.raw_logs(answer.logs)
-    factory = f"0x{known.factory.hex()}"
-    created = source.created(source.logs([log for log in logs if log.address == factory]))
-    if not created <= answer.programmes:
-        raise CreatedError(answer.programmes | created)
+    require_asked(answer, logs, known)
     work = _Work(known, {block.number: f"0x{block.hash.hex()}" for block in blocks})
     try:
         rest = _runs(work, logs)
     except _OutOfOrderError:
         found = stretch(blocks, source.logs(logs))  # which says what is wrong, or puts them in order
         rows, known = project.project(found.logs, known)
-        return Packed(blocks, lines(rows), len(logs), known)
+        silent = answer.admitting - {log.block for log in found.logs}
+        return Packed(blocks, lines(rows), len(logs), known, [block for block in blocks if block.number in silent])
     rows, known = project.project(source.logs(rest), known)
     rows.transaction.clear()
     made = lines(rows)
     for name, parts in (("transaction", work.transactions), ("entry", work.entries), ("batch", work.batches)):
         if parts:
             made[name] = "".join(parts) + made.get(name, "")
-    return Packed(blocks, made, len(logs), known)
+    silent = answer.admitting - work.spoke
+    return Packed(blocks, made, len(logs), known, [block for block in blocks if block.number in silent])
+
+
+def require_asked(answer: Answer, logs: Sequence[RawLog], known: Known) -> None:
+    """Raises `CreatedError` if the logs tell of programmes that were not asked for."""
+    factory = f"0x{known.factory.hex()}"
+    created = source.created(source.logs([log for log in logs if log.address == factory]))
+    if not created <= answer.programmes:
+        raise CreatedError(answer.programmes | created)
 
 
 class _OutOfOrderError(Exception):
@@ -82,11 +90,12 @@ class _OutOfOrderError(Exception):
 
 
 class _Work:
-    __slots__ = ("batches", "entries", "hashes", "programmes", "transactions")
+    __slots__ = ("batches", "entries", "hashes", "programmes", "spoke", "transactions")
 
     def __init__(self, known: Known, hashes: Mapping[int, str]) -> None:
         self.hashes = hashes
         self.programmes = {f"0x{address.hex()}" for address in known.programmes}
+        self.spoke: set[int] = set()
         self.transactions: list[str] = []
         self.entries: list[str] = []
         self.batches: list[str] = []
@@ -107,6 +116,7 @@ def _runs(work: _Work, logs: Sequence[RawLog]) -> list[RawLog]:
                 raise _OutOfOrderError
             before = before if block == number else -1
             number, place = block, transaction
+            work.spoke.add(block)
             work.transactions.append(f"{block}\t{transaction}\t\\\\x{_word(first.transaction_hash)}\n")
         if index <= before:
             raise _OutOfOrderError

@@ -67,7 +67,13 @@ BUILDING: Final = f"building {DEFINITION}"
 
 
 async def create(connection: Connection) -> None:
-    """Makes what is missing of schema `mirror`, empty or whole; safe to run by several at once."""
+    """Makes what is missing of schema `mirror`; safe to run by several at once.
+
+    Where nothing is missing it locks nothing: to create an index that exists waits for whoever writes to its table, and
+    deadlocks with it.
+    """
+    if await state(connection, MIRROR) == DEFINITION:
+        return
     async with connection.transaction():
         await connection.execute(f"select pg_advisory_xact_lock({_LOCK})".encode())
         is_new = await state(connection, MIRROR) is None

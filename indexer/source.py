@@ -2,6 +2,8 @@
 
 Headers and logs of a stretch come from one HTTP batch, the logs last: what a node answers is then either of one state,
 or its logs are of a later one, which the next look at the tip's hash reveals. Every log is checked against its header.
+Where a node that lags answers for one that does not, it says of blocks that it has not that they have no logs: a block
+without logs whose bloom filter admits some of ours is asked for again by its hash, which such a node does not know.
 Programmes are found by the factory's `ProgrammeCreated`; a stretch that creates one is asked for again with the new
 address, so that a token's logs are never missed, not even those of the block that created it.
 """
@@ -11,9 +13,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import cache
 from typing import Protocol, TypeVar
 
 import msgspec
+from eth_hash.backends.pysha3 import keccak256
 
 from contracts.bindings import PROGRAMME_CREATED_TOPIC
 from contracts.errors import NodeError
@@ -36,6 +40,7 @@ class _Header(msgspec.Struct, rename="camel", gc=False):
     hash: str
     parent_hash: str
     timestamp: str
+    logs_bloom: str | None = None
 
 
 class RawLog(msgspec.Struct, rename="camel", gc=False):
@@ -78,6 +83,7 @@ class Answer(msgspec.Struct, frozen=True):
     blocks: list[Block]
     logs: bytes
     programmes: frozenset[bytes]
+    admitting: frozenset[int]  # the blocks that may have logs of these, by their bloom filters
 
 
 async def fetch(rpc: Node, *, first: int, last: int, known: Known) -> Stretch:
@@ -85,6 +91,8 @@ async def fetch(rpc: Node, *, first: int, last: int, known: Known) -> Stretch:
     while True:
         answer = await ask(rpc, first=first, last=last, known=known)
         found = stretch(answer.blocks, logs(raw_logs(answer.logs)))
+        silent = answer.admitting - {log.block for log in found.logs}
+        await require_none_left_out(rpc, [block for block in found.blocks if block.number in silent], known)
         after = with_created(known, found)
         if after == known:
             return found
@@ -106,7 +114,7 @@ def created(logs: Iterable[Log]) -> frozenset[bytes]:
 
 async def ask(rpc: Node, *, first: int, last: int, known: Known) -> Answer:
     """Blocks `first` to `last` and the logs in them of the contracts that are known. Raises `Inconsistent`."""
-    addresses = [known.factory, known.exchange, *sorted(known.programmes)]
+    addresses = _addresses(known)
     wanted = {
         "fromBlock": to_quantity(first),
         "toBlock": to_quantity(last),
@@ -119,7 +127,44 @@ async def ask(rpc: Node, *, first: int, last: int, known: Known) -> Answer:
         raise Inconsistent(f"the node has not all blocks from {first} to {last}")
     if isinstance(found, NodeError):
         raise found
-    return Answer(blocks, bytes(found), known.programmes)
+    bits = [_bits(address) for address in addresses]
+    admitting = frozenset(
+        block.number for block, header in zip(blocks, answers, strict=True) if _admits(_parsed(_HEADER, header), bits)
+    )
+    return Answer(blocks, bytes(found), known.programmes, admitting)
+
+
+async def require_none_left_out(rpc: Node, blocks: Iterable[Block], known: Known) -> None:
+    """Asks again for blocks that could have logs of ours and came without. Raises `Inconsistent`, `NodeError`."""
+    doubtful = list(blocks)
+    wanted = [to_hex(address) for address in _addresses(known)]
+    answers = await rpc.batch_raw(
+        [("eth_getLogs", [{"blockHash": to_hex(block.hash), "address": wanted}]) for block in doubtful]
+    )
+    for block, answer in zip(doubtful, answers, strict=True):
+        if raw_logs(answer):
+            raise Inconsistent(f"the node left out the logs of block {block.number}")
+
+
+def _addresses(known: Known) -> list[bytes]:
+    return [known.factory, known.exchange, *sorted(known.programmes)]
+
+
+def _admits(header: _Header | None, bits: Sequence[int]) -> bool:
+    """Whether the block may have logs of addresses with these bits, as far as its bloom filter tells."""
+    if header is None or not header.logs_bloom:
+        return False
+    with sound():
+        bloom = int(header.logs_bloom, 16)
+    return bloom != 0 and any(bloom & each == each for each in bits)
+
+
+@cache
+def _bits(address: bytes) -> int:
+    """Three of 2048 bits (Yellow Paper, 4.4.1)."""
+    hashed = keccak256(address)
+    places = (int.from_bytes(hashed[start : start + 2]) % 2048 for start in (0, 2, 4))
+    return sum({1 << place for place in places})
 
 
 def _header_call(number: str) -> Call:

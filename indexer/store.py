@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 
 from psycopg import sql
 from sqlalchemy import Table
@@ -23,6 +24,9 @@ from indexer.connection import connect as connect
 from indexer.errors import BelowFinality, OtherDeployment, Raced
 from indexer.pack import Lines
 from indexer.project import Known, Rows
+
+_PLACED = schema.PLACED
+"""The tables whose rows a rollback deletes by their block."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,9 +181,7 @@ async def rollback(connection: Connection, *, expected_tip: bytes, fork: int, bu
             raise BelowFinality(f"the chain parts at block {fork}, which is below the final block {finalized}")
         if not building:
             await _fold(connection, fork + 1, sign=-1)
-        for table in schema.PLACED:
-            await connection.execute(sql.SQL("delete from {} where block > %s").format(_identifier(table)), (fork,))
-        await connection.execute("delete from block where number > %s", (fork,))
+        await connection.execute(_delete_above(), {"fork": fork})
         crash.point("indexer: rolled back, not committed")
     return Cursor(fork + 1, kept[fork], finalized)
 
@@ -235,38 +237,61 @@ _FOLDS = (
 async def _fold(connection: Connection, first: int, *, sign: int) -> None:
     """Adds the ledger's rows from block `first` on to their sums, or takes them away. A sum of zero has no row."""
     for table, source, keys in _FOLDS:
-        columns = [sql.Identifier(key) for key in keys]
-        comma = sql.SQL(", ")
-        await connection.execute(
-            sql.SQL(
-                "merge into {table} as held using ("
-                "  select {keys}, {sign} * sum(delta) as delta from {source}"
-                "  where block >= %s group by {keys} having sum(delta) <> 0"
-                ") as net on {same} "
-                "when matched and held.amount + net.delta = 0 then delete "
-                "when matched then update set amount = held.amount + net.delta "
-                "when not matched then insert ({keys}, amount) values ({values}, net.delta)"
-            ).format(
-                table=_identifier(table),
-                keys=comma.join(columns),
-                sign=sql.Literal(sign),
-                source=sql.Identifier(source),
-                same=sql.SQL(" and ").join(sql.SQL("held.{0} = net.{0}").format(column) for column in columns),
-                values=comma.join(sql.SQL("net.{}").format(column) for column in columns),
-            ),
-            (first,),
+        await connection.execute(_fold_statement(table, source, keys, sign), (first,))
+
+
+@cache
+def _fold_statement(table: Table, source: str, keys: tuple[str, ...], sign: int) -> bytes:
+    columns = [sql.Identifier(key) for key in keys]
+    comma = sql.SQL(", ")
+    return (
+        sql.SQL(
+            "merge into {table} as held using ("
+            "  select {keys}, {sign} * sum(delta) as delta from {source}"
+            "  where block >= %s group by {keys} having sum(delta) <> 0"
+            ") as net on {same} "
+            "when matched and held.amount + net.delta = 0 then delete "
+            "when matched then update set amount = held.amount + net.delta "
+            "when not matched then insert ({keys}, amount) values ({values}, net.delta)"
         )
+        .format(
+            table=_identifier(table),
+            keys=comma.join(columns),
+            sign=sql.Literal(sign),
+            source=sql.Identifier(source),
+            same=sql.SQL(" and ").join(sql.SQL("held.{0} = net.{0}").format(column) for column in columns),
+            values=comma.join(sql.SQL("net.{}").format(column) for column in columns),
+        )
+        .as_bytes()
+    )
+
+
+@cache
+def _delete_above() -> bytes:
+    """Deletes all rows above a block: one statement, for a round trip costs more than each of the many tables."""
+    each = [
+        sql.SQL("{} as (delete from {} where block > %(fork)s)").format(
+            sql.Identifier(f"of_{table.name}"), _identifier(table)
+        )
+        for table in _PLACED
+    ]
+    deleted = sql.SQL("with {} delete from block where number > %(fork)s").format(sql.SQL(", ").join(each))
+    return deleted.as_bytes()
 
 
 async def _copy(connection: Connection, table: Table, lines: str) -> None:
-    columns = sql.SQL(", ").join(sql.Identifier(column.name) for column in table.columns)
-    statement = sql.SQL("copy {} ({}) from stdin").format(_identifier(table), columns)
-    async with connection.cursor() as cursor, cursor.copy(statement) as copy:
+    async with connection.cursor() as cursor, cursor.copy(_copy_statement(table)) as copy:
         await copy.write(lines)
 
 
 async def _copy_blocks(connection: Connection, blocks: Sequence[Block]) -> None:
     await _copy(connection, tables.block, "".join(pack.line((b.number, b.hash, b.parent, b.time)) for b in blocks))
+
+
+@cache
+def _copy_statement(table: Table) -> bytes:
+    columns = sql.SQL(", ").join(sql.Identifier(column.name) for column in table.columns)
+    return sql.SQL("copy {} ({}) from stdin").format(_identifier(table), columns).as_bytes()
 
 
 def _identifier(table: Table) -> sql.Identifier:

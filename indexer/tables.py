@@ -68,6 +68,7 @@ block = Table(
     Column("hash", LargeBinary, nullable=False),
     Column("parent", LargeBinary, nullable=False),
     Column("time", BigInteger, nullable=False),  # Unix seconds
+    Index("block_time", "time"),
 )
 
 transaction = Table(
@@ -126,6 +127,12 @@ entry = _placed(
     Index("entry_feed", "holder", "block", "log_index", "side"),
     Index("entry_account", "holder", "programme", "block", "log_index", "side"),
     Index("entry_intent", "intent", postgresql_where="intent is not null"),
+    # What changed a programme's supply, but for batches, whose totals say it: few of many entries.
+    Index(
+        *("entry_supply", "programme", "block"),
+        postgresql_include=["kind", "delta"],
+        postgresql_where="kind in ('redeemed', 'swapped', 'gave', 'expired', 'clawed_back')",
+    ),
 )
 
 balance = Table(
@@ -247,9 +254,10 @@ movement = _placed(
     "movement",
     # One log moves value between up to three accounts: 0 debtor, 1 creditor, 2 the fee account.
     Column("side", SmallInteger, primary_key=True),
-    Column("account", LargeBinary, nullable=False, index=True),
+    Column("account", LargeBinary, nullable=False),
     Column("delta", Amount, nullable=False),
     Column("kind", Text, CheckConstraint(f"kind in {MOVEMENT_KINDS!r}"), nullable=False),
+    Index("movement_account", "account", "block", "log_index", "side", postgresql_include=["delta", "kind"]),
 )
 
 margin = Table(

@@ -27,15 +27,17 @@ BLOCK_SECONDS = 1
 SLOTS_IN_AN_EPOCH = 32  # `finalized` is two epochs behind the head
 DUMP_AFTER_BLOCKS = 30  # once a block is empty: a dump of 400,000 transfers stops the node for some 5 s
 DUMP_BEFORE_BLOCKS = 48  # however busy it is
+STATES = 80  # of the last blocks: an auditor proves storage at the final one
 GAS_LIMIT = 1_000_000_000
 
 
-def command(*, port: int, state: Path) -> list[str]:
-    """anvil with interval mining, from the last dump if there is one."""
+def command(*, port: int, state: Path, states: int = STATES) -> list[str]:
+    """anvil with interval mining, from the last dump if there is one, which holds the newest state only."""
     arguments = [
         str(tool("anvil")), "--host", "127.0.0.1", "--port", str(port), "--chain-id", str(LOCAL_CHAIN_ID),
         "--block-time", str(BLOCK_SECONDS), "--slots-in-an-epoch", str(SLOTS_IN_AN_EPOCH),
-        "--gas-limit", str(GAS_LIMIT), "--prune-history", "--order", "fifo", "--no-request-size-limit", "--quiet",
+        "--gas-limit", str(GAS_LIMIT), "--prune-history", *([str(states)] if states else []),
+        "--order", "fifo", "--no-request-size-limit", "--quiet",
     ]  # fmt: skip
     return [*arguments, "--load-state", str(state)] if state.exists() else arguments
 

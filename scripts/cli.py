@@ -15,7 +15,7 @@ import typer
 from rich.console import Console
 
 from contracts.errors import ChainError
-from scripts import environment
+from scripts import auditing, environment, verify_proof
 from scripts.errors import CommandFailed
 
 app = typer.Typer(
@@ -28,6 +28,8 @@ replay_app = typer.Typer(help="Drive the running gateway with real purchases.", 
 app.add_typer(replay_app, name="replay")
 index_app = typer.Typer()
 app.add_typer(index_app, name="index")
+app.add_typer(auditing.app, name="audit")
+app.add_typer(verify_proof.app, name="verify")
 
 Data = Annotated[Path, typer.Option("--data", help="Folder of this installation's data.", envvar="POINTS_DATA")]
 console = Console()
@@ -170,7 +172,7 @@ def trace(
 def bench(
     sections: Annotated[
         list[str] | None,
-        typer.Argument(help="purchases, bulk, minting, reads or replay; all of them if none is named."),
+        typer.Argument(help="purchases, bulk, minting, reads, index or replay; all of them if none is named."),
     ] = None,
     rounds: Annotated[int, typer.Option(min=1, help="Rounds of each section; medians are of all of them.")] = 3,
     scale: Annotated[float, typer.Option(min=0.001, help="Of the sizes that the goals are about.")] = 1.0,

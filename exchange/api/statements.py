@@ -93,8 +93,8 @@ async def statement(
         return made
     margins = [dict.fromkeys(statements.SUMMARY, "") | {"kind": name, "received": made[f"{name}_margin"]}
                for name in ("opening", "closing")]  # fmt: skip
-    table = [margins[0], *made["lines"], margins[1]]
-    return Response(_rows(statements.SUMMARY, table, header=True), media_type=CSV)
+    lines = [margins[0], *made["lines"], margins[1]]
+    return Response(table(statements.SUMMARY, lines, header=True), media_type=CSV)
 
 
 @router.get(
@@ -114,9 +114,9 @@ async def movements(
     found = statements.movements(gateway, who.tenant, merchant, period)
     first = [row async for row in _first(found)]  # whatever refuses, refuses before the answer begins
     if format == "csv":
-        head = _rows(statements.EACH, first, header=True)
+        head = table(statements.EACH, first, header=True)
         return StreamingResponse(
-            _chunks(head, found, lambda page: _rows(statements.EACH, page, header=False)), media_type=CSV
+            _chunks(head, found, lambda page: table(statements.EACH, page, header=False)), media_type=CSV
         )
     return StreamingResponse(_chunks(_lines(first), found, _lines), media_type=LINES)
 
@@ -144,11 +144,11 @@ def _lines(page: Iterable[dict[str, Any]]) -> bytes:
     return b"".join(msgspec.json.encode(row) + b"\n" for row in page)
 
 
-def _rows(columns: Sequence[str], table: Iterable[dict[str, Any]], *, header: bool) -> bytes:
+def table(columns: Sequence[str], lines: Iterable[dict[str, Any]], *, header: bool) -> bytes:
     """Our own words, slugs, addresses and amounts: nothing that a spreadsheet would take for a formula."""
     text = io.StringIO(newline="")
     writer = csv.DictWriter(text, columns)
     if header:
         writer.writeheader()
-    writer.writerows(table)
+    writer.writerows(lines)
     return text.getvalue().encode()

@@ -7,7 +7,7 @@ and transactions hashed to what its header says: no log is missing, added, chang
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Protocol
 
 import msgspec
 
@@ -30,7 +30,8 @@ class Transaction(msgspec.Struct, frozen=True, gc=False):
 
 
 class Block(msgspec.Struct, frozen=True, gc=False):
-    """A proved block. `time` is Unix seconds. Transactions without logs are there, too."""
+    """A proved block. `time` is Unix seconds. Transactions without logs are there, too, unless nothing of ours logged
+    anything in the whole block: then there are none."""
 
     number: int
     hash: bytes
@@ -42,7 +43,7 @@ class Block(msgspec.Struct, frozen=True, gc=False):
 
 class Node(Protocol):
     """Whoever answers for a chain: one or several nodes over JSON-RPC, or a bundle on disk. Nothing it says is believed
-    unproved. Answers are JSON as `eth_*` defines it, undecoded where they may be large."""
+    unproved. Answers are JSON as `eth_*` defines it, undecoded: each is decoded into what it must be."""
 
-    async def ask(self, calls: Sequence[tuple[str, Sequence[object]]]) -> list[Any]:
-        """The results of the calls, in their order. Raises `contracts.errors.ChainError`."""
+    async def ask(self, calls: Sequence[tuple[str, Sequence[object]]]) -> list[msgspec.Raw]:
+        """The results of the calls, in their order. Raises `contracts.errors.ChainError`, for one as for all."""

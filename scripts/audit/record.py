@@ -30,6 +30,10 @@ CHECKS: Final[Mapping[str, str]] = {
 """Ids and what each check establishes, in the order of the report."""
 
 
+Fact = int | str | None | list["Fact"] | dict[str, "Fact"]
+"""What a report can hold: JSON without floats."""
+
+
 class Finding(msgspec.Struct, frozen=True):
     """`proof` is what contradicts what, in words; `place` says where to look."""
 
@@ -52,6 +56,8 @@ class Record:
         self.tallies: dict[str, Tally] = {check: Tally() for check in CHECKS}
         self.findings: list[Finding] = []
         self.doubts: list[Finding] = []
+        self.inputs: dict[str, Fact] = {}
+        """What the audit was about, for its report: chain, deployment, anchor, code hashes, digests, sample."""
 
     def proved(self, check: str, count: int = 1) -> None:
         self.tallies[check].proved += count

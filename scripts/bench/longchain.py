@@ -36,12 +36,12 @@ LIMITS: Final = Limits(supply_cap=10**15, entry_cap=10**12, bucket=10**14, refil
 
 async def build(folder: Path, purchases: int, *, batches_a_block: int = 5, seed: int = 2017) -> Deployment:
     """Writes `state.json` and `deployment.json`; the chain has `purchases` entries, a multiple of 200."""
-    folder.mkdir(parents=True, exist_ok=True)
+    folder.mkdir(parents=True, exist_ok=True)  # noqa: ASYNC240
     port = free_port()
     node = subprocess.Popen(command(port, "--dump-state", str(folder / "state.json")))  # noqa: ASYNC220, S603
     try:
         async with Rpc(f"http://127.0.0.1:{port}", timeout=120) as rpc:
-            await _ready(rpc)
+            await ready(rpc)
             await rpc.call("evm_setAutomine", True)
             saved = folder / "deployment.json"
             saved.unlink(missing_ok=True)
@@ -50,7 +50,7 @@ async def build(folder: Path, purchases: int, *, batches_a_block: int = 5, seed:
             await rpc.call("evm_mine")
             tokens = [await _create(rpc, deployment, number) for number in range(PROGRAMMES)]
             await rpc.call("evm_mine")
-            calls = _mints(deployment.chain_id, tokens, purchases // BATCH, random.Random(seed))
+            calls = mints(deployment.chain_id, tokens, purchases // BATCH, random.Random(seed))  # noqa: S311
             for _ in range(purchases // BATCH // batches_a_block):
                 sent = [(await asyncio.to_thread(next, calls)) for _ in range(batches_a_block)]
                 answers = await rpc.batch([("eth_sendTransaction", (call,)) for call in sent])
@@ -72,7 +72,8 @@ def command(port: int, *more: str) -> list[str]:
     return [str(tool("anvil")), *arguments, "--no-mining", "--no-request-size-limit", *more]
 
 
-async def _ready(rpc: Rpc) -> None:
+async def ready(rpc: Rpc) -> None:
+    """Waits until the node answers."""
     async with asyncio.timeout(60):
         while True:
             try:
@@ -104,7 +105,8 @@ async def _create(rpc: Rpc, deployment: Deployment, number: int) -> bytes:
     return address
 
 
-def _mints(chain_id: int, tokens: list[bytes], batches: int, chance: random.Random) -> Iterator[dict[str, str]]:
+def mints(chain_id: int, tokens: list[bytes], batches: int, chance: random.Random) -> Iterator[dict[str, str]]:
+    """The transactions of that many batches, the same ones for the same chance."""
     operator = to_hex(signatures.address_of(OPERATOR_KEY))
     holders = [keccak256(b"holder %d" % number)[:20] for number in range(HOLDERS)]
     domains = [eip712.domain_separator(chain_id, token) for token in tokens]
@@ -112,9 +114,7 @@ def _mints(chain_id: int, tokens: list[bytes], batches: int, chance: random.Rand
         which, number = place % len(tokens), place // len(tokens) + 1
         entries = [(holders[int(HOLDERS * chance.random() ** 3)], chance.randint(1, 5000)) for _ in range(BATCH)]
         packed, root = receipts.pack_entries(entries), keccak256(b"root %d" % place)
-        digest = eip712.mint_digest(
-            domains[which], batch=number, receipts_root=root, entries_hash=keccak256(packed)
-        )
+        digest = eip712.mint_digest(domains[which], batch=number, receipts_root=root, entries_hash=keccak256(packed))
         data = bindings.points_mint(
             batch=number, receipts_root=root, entries=packed, signature=signatures.sign(ISSUER_KEY, digest)
         )

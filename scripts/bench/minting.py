@@ -276,7 +276,7 @@ async def _alone(state: Path, raws: Sequence[bytes], count: int) -> float:
 @asynccontextmanager
 async def _node(state: Path) -> AsyncIterator[Rpc]:
     port = free_port()
-    process = subprocess.Popen(chain.command(port=port, state=state))  # noqa: ASYNC220, S603
+    process = subprocess.Popen(chain.command(port=port, state=state, states=0))  # noqa: ASYNC220, S603
     try:
         async with Rpc(f"http://127.0.0.1:{port}", timeout=120) as rpc:
             while True:

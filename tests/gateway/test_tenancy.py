@@ -81,6 +81,7 @@ CASES: dict[str, list[Case]] = {
         _body(lambda things: {"purchases": [sale(member=None, customer=things.customer, reference="r")]}),
     ],
     "GET /v1/purchases/{id}": [_path(thing="purchase")],
+    "GET /v1/purchases/{id}/proof": [_path(thing="purchase")],
     "GET /v1/purchases": [lambda things: ({}, {"params": {"reference": things.reference}})],
     "POST /v1/purchases/{id}/refunds": [_path(thing="purchase", reference="refund")],
     "GET /v1/purchases/{id}/refunds": [_path(thing="purchase")],
@@ -140,6 +141,15 @@ CASES: dict[str, list[Case]] = {
     "DELETE /v1/webhooks/{id}": [_path(thing="endpoint")],
     "GET /v1/merchants/{id}/statement": [lambda things: ({"id": things.merchant}, {"params": PERIOD})],
     "GET /v1/merchants/{id}/statement/movements": [lambda things: ({"id": things.merchant}, {"params": PERIOD})],
+    "GET /v1/merchants/{id}/liability": [
+        lambda things: ({"id": things.merchant}, {"params": {"from": "2026-01-01", "to": "2026-02-01"}})
+    ],
+    "GET /v1/merchants/{id}/liability/deferred-revenue": [
+        lambda things: (
+            {"id": things.merchant},
+            {"params": {"from": "2026-01-01", "to": "2026-02-01", "estimate": "2026-01-01,0.10"}},
+        )
+    ],
     "GET /v1/merchants/{id}/expiring": [_path()],
     "GET /v1/merchants/{id}/margin": [_path()],
     "GET /v1/merchants/{id}/margin/deposit": [lambda things: ({"id": things.merchant}, {"params": AMOUNT})],
@@ -163,6 +173,7 @@ NOT_OWNED = {
     "POST /v1/webhooks", "GET /v1/webhooks", "POST /v1/customers/find",
     # Public: what is on the chain, or will be, and what everybody may know of a programme.
     "GET /v1/holders/{holder}/balances", "GET /v1/holders/{holder}/history", "GET /v1/holders/{holder}/events",
+    "GET /v1/holders/{holder}/balances/{programme}/proof",
     "POST /v1/intents/draft",
     "POST /v1/intents", "GET /v1/intents/{id}", "GET /v1/swaps/quote", "GET /v1/programmes", "GET /v1/charities",
     "GET /v1/charities/{id}", "GET /v1/campaigns", "GET /v1/campaigns/{number}", "GET /healthz", "GET /readyz",
@@ -170,6 +181,7 @@ NOT_OWNED = {
     # Anybody's who signs in, and a customer's own: closed to every merchant (test_sessions).
     "POST /v1/sign-up/passkey/options", "POST /v1/sign-up/passkey", "POST /v1/sign-in/passkey/options",
     "POST /v1/sign-in/passkey", "POST /v1/sign-in/wallet/message", "POST /v1/sign-in/wallet", "GET /v1/me",
+    "GET /v1/me/balances/{programme}/proof",
     "GET /v1/me/balances", "GET /v1/me/history", "GET /v1/me/events", "GET /v1/me/intents", "GET /v1/me/sessions",
     "DELETE /v1/me/session", "DELETE /v1/me/sessions", "DELETE /v1/me/sessions/{id}", "GET /v1/me/credentials",
     "POST /v1/me/credentials/options", "POST /v1/me/credentials", "DELETE /v1/me/credentials/{id}",

@@ -15,8 +15,8 @@ from psycopg import AsyncConnection
 from contracts import bindings
 from contracts.rpc import Rpc, to_hex, to_quantity
 from indexer import store
-from indexer.errors import BelowFinality, Halt, OtherDeployment, Unprojectable
-from indexer.follow import follow
+from indexer.errors import BelowFinality, Halt, OtherDeployment, Raced, Unprojectable
+from indexer.follow import follow, open_mirror, step
 from indexer.metrics import Metrics
 from indexer.store import Deployed
 from tests.conftest import Anvil
@@ -27,6 +27,7 @@ pytestmark = pytest.mark.asyncio
 
 ANN, BOB = holder("ann"), holder("bob")
 CHARITY = holder("charity")
+CONNECTED = "select pid from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()"
 
 
 @asynccontextmanager
@@ -191,7 +192,7 @@ async def test_a_killed_node_that_forgot_blocks_is_waited_for_and_then_followed(
         await network.mint(one, (ANN, 111))
         await network.mine(3)
         await caught_up(connection, network, work)
-        held = await contents(connection)
+        held, connected = await contents(connection), await rows(connection, CONNECTED)
         network.node.kill()
         await asyncio.sleep(0.2)  # connections are refused meanwhile
         network.node.start("--load-state", str(state))
@@ -199,6 +200,7 @@ async def test_a_killed_node_that_forgot_blocks_is_waited_for_and_then_followed(
         await asyncio.sleep(0.3)
         assert not work.done()
         assert await contents(connection) == held
+        assert await rows(connection, CONNECTED) == connected, "a node that is away costs connections to the database"
         # Its next block is another one than ours at that height.
         network.batches[one] -= 1
         await network.mint(one, (BOB, 222))
@@ -277,6 +279,25 @@ async def test_two_indexers_of_one_mirror_write_each_block_once(
         await caught_up(connection, network, one)
         assert not two.done()
         assert await contents(connection) == await fresh(postgres_url, database, network)
+
+
+async def test_an_indexer_that_another_one_overtook_takes_over_when_that_one_stops(
+    database: str, network: Network
+) -> None:
+    async with Rpc(network.node.url) as rpc, await store.connect(database) as connection:
+        await a_market(network)
+        await network.mine(5)
+        waiting = await open_mirror(connection, rpc, network.deployed, Metrics())
+        while await step(waiting):
+            pass
+        await network.rpc.call("anvil_reorg", 3, [])
+        async with following(database, network) as other, await store.connect(database) as observer:
+            await caught_up(observer, network, other)
+        await network.mine()
+        with pytest.raises(Raced, match="another writer"):
+            await step(waiting)
+        async with following(database, network) as work:
+            await caught_up(connection, network, work)
 
 
 async def test_a_database_that_cuts_its_connections_or_loses_the_mirror_is_written_again(

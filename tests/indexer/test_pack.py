@@ -64,7 +64,7 @@ def answer(chain: Chain, known: Known, change: Change | None = None) -> Answer:
     if change is not None:
         change(logs)
     blocks: list[Block] = [stretch.first for stretch in chain.stretches]
-    return Answer(blocks, msgspec.json.encode(logs), known.programmes)
+    return Answer(blocks, msgspec.json.encode(logs), known.programmes, frozenset(block.number for block in blocks))
 
 
 def rows(lines: Lines) -> dict[str, list[str]]:
@@ -77,6 +77,9 @@ def require_equal(chain: Chain, known: Known) -> None:
     fast = pack.pack(answer(chain, known), known)
     assert rows(fast.lines) == rows(pack.lines(slow))
     assert (fast.known, fast.logs) == (after, len(logs))
+    spoke = {log.block for log in logs}
+    assert [block.number for block in fast.silent] == [s.first.number for s in chain.stretches if not s.logs]
+    assert not spoke & {block.number for block in fast.silent}
 
 
 def one(*transactions: Sequence[Emitted]) -> Chain:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
 
 import psycopg
 import pytest
@@ -14,87 +13,12 @@ from indexer import project, store
 from indexer.errors import BelowFinality, Inconsistent, OtherDeployment, Raced
 from indexer.project import Rows
 from indexer.store import Cursor, Deployed
-from tests.indexer import chain as made
-from tests.indexer.chain import (
-    DEPLOYED,
-    EXCHANGE,
-    FACTORY,
-    NOTHING_KNOWN,
-    A,
-    B,
-    Chain,
-    Emitted,
-    address,
-    minted,
-    redeemed,
-    sent,
-)
+from tests.indexer.chain import DEPLOYED, EXCHANGE, FACTORY, NOTHING_KNOWN, A, Chain, address, minted, redeemed
+from tests.indexer.ledger import ACTS, HOLDERS, Act, grow
 from tests.indexer.mirror import begin, contents, extend, require_sound
 
-HOLDERS = [address(f"holder {number}") for number in range(4)]
-CHARITY = address("charity")
-OPENING = [made.created(A), made.created(B), made.fee_set(10, address("fees")), made.deposited(A, 1000)]
-
-Act = tuple[str, int, int, int]
-"""What, who, to whom, how much: made possible by what the ledger holds at that point."""
-
-acts = st.tuples(
-    st.sampled_from(["mint", "send", "redeem", "swap", "give", "transfer", "deposit", "nothing"]),
-    st.integers(0, 3),
-    st.integers(0, 3),
-    st.integers(1, 60),
-)
+acts = st.tuples(st.sampled_from(ACTS), st.integers(0, 3), st.integers(0, 3), st.integers(1, 60))
 block_acts = st.lists(acts, max_size=4)
-
-
-class Ledger:
-    """Makes acts possible: spends what is there at most."""
-
-    def __init__(self, chain: Chain) -> None:
-        rows, _ = project.project([log for one in chain.stretches for log in one.logs], NOTHING_KNOWN)
-        self.points: dict[tuple[bytes, bytes], int] = {}
-        self.margin: dict[bytes, int] = {}
-        self.batches = len(rows.batch)
-        for row in rows.entry:
-            self.points[row[4], row[5]] = self.points.get((row[4], row[5]), 0) + row[6]
-        for row in rows.movement:
-            self.margin[row[3]] = self.margin.get(row[3], 0) + row[4]
-
-    def do(self, act: Act) -> list[Emitted]:
-        what, who, whom, amount = act
-        holder, other = HOLDERS[who], HOLDERS[whom]
-        if what == "mint":
-            self.batches += 1
-            self.points[A, holder] = self.points.get((A, holder), 0) + amount
-            self.points[A, other] = self.points.get((A, other), 0) + 1
-            return minted(A, self.batches, [(holder, amount), (other, 1)])
-        if what == "deposit":
-            self.margin[B] = self.margin.get(B, 0) + amount
-            return [made.deposited(B, amount)]
-        held = self.points.get((A, holder), 0)
-        amount = min(amount, held, self.margin.get(A, 0))
-        if amount == 0 or what == "nothing":
-            return []
-        self.points[A, holder] = held - amount
-        if what in ("send", "transfer"):
-            self.points[A, other] = self.points.get((A, other), 0) + amount
-            return sent(A, holder, other, amount) if what == "send" else [made.transfer(A, holder, other, amount)]
-        if what == "redeem":
-            return redeemed(A, holder, amount)
-        self.margin[A] -= amount
-        if what == "give":
-            return made.given(A, CHARITY, holder, amount=amount, value=amount)
-        self.margin[B] = self.margin.get(B, 0) + amount - 1
-        return made.swapped(A, B, holder, amount=amount, out=amount, value=amount, fee=1)
-
-
-def grow(chain: Chain, blocks: Sequence[Sequence[Act]]) -> Chain:
-    if not chain.stretches:
-        chain.add(OPENING)
-    ledger = Ledger(chain)
-    for block in blocks:
-        chain.add(*[emitted for act in block if (emitted := ledger.do(act))])
-    return chain
 
 
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -164,6 +88,16 @@ async def test_of_two_writers_that_saw_the_same_tip_one_wins_and_the_other_chang
         )
         assert sorted(type(outcome).__name__ for outcome in later) == ["Cursor", "Raced"]
         await require_sound(one)
+
+
+@pytest.mark.asyncio
+async def test_who_opens_a_mirror_that_is_there_waits_for_no_writer(database: str) -> None:
+    async with await store.connect(database) as one, await store.connect(database) as two:
+        await store.create_schema(one)
+        async with one.transaction():
+            await one.execute("lock table mirror.entry in row exclusive mode")
+            await two.execute("set lock_timeout = '2s'")
+            await store.create_schema(two)
 
 
 @pytest.mark.asyncio
