@@ -32,7 +32,7 @@ async def backfill(
     telling = asyncio.create_task(_tell(metrics, begun))
     try:
         await follow(
-            database_url=database_url, rpc=nodes, deployed=deployed, metrics=metrics, poll=0.15, rebuild=rebuild,
+            database_url=database_url, rpc=nodes, deployed=deployed, metrics=metrics, poll=0.05, rebuild=rebuild,
             to_the_head=True,
         )  # fmt: skip
     finally:

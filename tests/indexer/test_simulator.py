@@ -29,7 +29,7 @@ LIFE = 250
 """Reorganisations in each life of a long campaign."""
 
 HELL = Temper(Faults(FORKING, 0.25), crashes=0.03, cuts=0.003, window=150, move=0.06, halts=True)
-TWO = Temper(Faults(FORKING, 0.03), crashes=0.005, window=12, writers=2, halts=True)
+TWO = Temper(Faults(FORKING, 0.03), crashes=0.005, drops=0.004, window=12, writers=2, halts=True)
 HONEST_NODES = Temper(Faults((*HONEST, *3 * ("lagging", "head back")), 0.3), crashes=0.005, window=40, forks=False)
 BALANCED = Temper(Faults(HONEST, 0.02), window=40, forks=False, balanced=True)
 
