@@ -22,7 +22,6 @@ from contracts import headers, layout, receipts
 from contracts.errors import ChainError, NodeError
 from contracts.headers import Header
 from contracts.rpc import Rpc, from_hex, from_quantity, to_hex
-from exchange import purchase
 from exchange.database import Connection, one
 from exchange.errors import (
     BatchForgotten,
@@ -159,10 +158,7 @@ async def batch_of(sql: Connection, merchant: Merchant, number: int) -> list[Pur
 
 def leaves_of(merchant: Merchant, number: int, minted: Sequence[Purchase], chain_id: int) -> list[bytes]:
     """The leaves of the tree of a batch's receipts."""
-    return [
-        leaf_of(merchant.programme, merchant.currency, number, index, each, chain_id)
-        for index, each in enumerate(minted)
-    ]
+    return [leaf_of(merchant.programme, number, index, each, chain_id) for index, each in enumerate(minted)]
 
 
 def _receipt(row: dict[str, Any], merchant: Merchant, chain_id: int) -> dict[str, Any]:
@@ -175,7 +171,7 @@ def _receipt(row: dict[str, Any], merchant: Merchant, chain_id: int) -> dict[str
         "holder": checksum(row["holder"]),
         "amount": render_points(amount),
         "amount_base_units": str(amount),
-        "purchase": hexed(purchase.commit(row, merchant)),
+        "purchase": hexed(row["commitment"]),
         "accepted_at": row["accepted_at"] if first else row["amended_at"],
         "mint_by": row["mint_by"],
         "issuer": checksum(merchant.issuer),
