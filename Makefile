@@ -10,7 +10,8 @@ FORGE := node_modules/@foundry-rs/forge-*/bin/forge
 # Tests of whole networks, which need the machine for themselves; the others run two at a time.
 ALONE := tests/faults tests/system tests/browser tests/scripts/test_bench.py
 
-.PHONY: up test check bench fuzz kills weeks faults replays schema twin clean install lock artifacts format gas prove slither erc20 mutate
+.PHONY: up test check bench bench-index reorgs fuzz kills weeks faults lies audits replays schema twin clean install \
+	lock artifacts format gas prove slither erc20 mutate
 
 up: install  ## PostgreSQL, a chain, contracts, sample merchants, a week of purchases, the gateway on 127.0.0.1:8000
 	@$(BIN)/points up
@@ -28,8 +29,11 @@ check: $(STAMP)/dev  ## format, lint, types, direction of imports
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 
-bench: $(STAMP)/dev $(STAMP)/node  ## what a second brings, beside baselines of the same run: SECTIONS of purchases bulk minting reads replay
+bench: $(STAMP)/dev $(STAMP)/node  ## what a second brings, beside baselines of the same run: SECTIONS of purchases bulk minting reads replay index
 	@$(BIN)/points bench $(SECTIONS)
+
+bench-index: $(STAMP)/dev $(STAMP)/node $(STAMP)/ponder  ## a million events to SQL, beside Ponder on the same chain and PostgreSQL
+	@$(BIN)/points bench index
 
 fuzz: CALLS ?= 1000000
 fuzz: DEPTH ?= 500
@@ -52,6 +56,12 @@ faults: $(STAMP)/dev $(STAMP)/node  ## the long form of what nodes, databases an
 	@FAULT_SECONDS=$(or $(FAULT_SECONDS),300) NONCE_FAULTS=$(or $(NONCE_FAULTS),500) SEED=$(or $(SEED),$(shell date +%s)) \
 		$(BIN)/pytest -q -s tests/faults --ignore tests/faults/test_campaign.py
 
+lies: $(STAMP)/dev $(STAMP)/node  ## the long form of the auditor's lying nodes: N lies; SEED repeats them
+	@N=$(or $(N),200) SEED=$(SEED) $(BIN)/pytest -q -s tests/audit/test_lying_nodes.py
+
+audits: $(STAMP)/dev $(STAMP)/node  ## the long form of the clean audits: N of them while the network trades, none may alarm
+	@N=$(or $(N),100) SEED=$(or $(SEED),$(shell date +%s)) $(BIN)/pytest -q -s tests/faults/test_audits.py
+
 schema: $(STAMP)/dev  ## the long form of schemathesis over the whole API: SECONDS for each role; SEED repeats one
 	@SECONDS=$(or $(SECONDS),600) $(if $(SEED),SEED=$(SEED)) $(BIN)/pytest -q -s tests/gateway/test_openapi.py
 
@@ -60,6 +70,10 @@ replays: $(STAMP)/dev  ## the long form of the idempotent replays: N purchases a
 
 twin: $(STAMP)/dev $(STAMP)/node  ## the long form of the comparison of the contracts with their plain twin: STEPS acts
 	@STEPS=$(or $(STEPS),100000) SEED=$(SEED) $(BIN)/pytest -q -s tests/contracts/test_twin.py -k twin_does
+
+reorgs: $(STAMP)/dev $(STAMP)/node  ## the long form of reorganisations: N simulated ones, FALSE heads that are none, ANVIL of a real node
+	@N=$(or $(N),100000) FALSE=$(or $(FALSE),1000) REORGS=$(or $(ANVIL),1000) SEED=$(or $(SEED),$(shell date +%s)) \
+		$(BIN)/pytest -q -s tests/indexer/test_simulator.py tests/indexer/test_reorganisations.py -k "not bugs"
 
 format: $(STAMP)/dev
 	$(BIN)/ruff check --fix .
@@ -129,6 +143,12 @@ $(STAMP)/peers: contracts/package.json contracts/package-lock.json | $(STAMP)/no
 	@NPM_CONFIG_INCLUDE=dev $(BIN)/python -m scripts.node install
 	@mkdir -p $(STAMP) && touch $@
 
+$(STAMP)/ponder: scripts/bench/ponder/package.json scripts/bench/ponder/package-lock.json | $(STAMP)/node
+	@echo "Installing Ponder, which the indexer is measured against (200 MB) ..."
+	@$(BIN)/python -m scripts.node install scripts/bench/ponder
+	@mkdir -p $(STAMP) && touch $@
+
 clean:  ## everything that was installed, built or stored
-	rm -rf $(VENV) .venv-prove $(STAMP) .data build *.egg-info contracts/node_modules contracts/cache contracts/out
+	rm -rf $(VENV) .venv-prove $(STAMP) .data build *.egg-info contracts/node_modules contracts/cache contracts/out \
+		scripts/bench/ponder/node_modules scripts/bench/ponder/.ponder scripts/bench/ponder/generated
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

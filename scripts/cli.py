@@ -127,7 +127,7 @@ def trace(
 def bench(
     sections: Annotated[
         list[str] | None,
-        typer.Argument(help="purchases, bulk, minting, reads or replay; all of them if none is named."),
+        typer.Argument(help="purchases, bulk, minting, reads, index or replay; all of them if none is named."),
     ] = None,
     rounds: Annotated[int, typer.Option(min=1, help="Rounds of each section; medians are of all of them.")] = 3,
     scale: Annotated[float, typer.Option(min=0.001, help="Of the sizes that the goals are about.")] = 1.0,

@@ -44,8 +44,8 @@ def npm_command() -> list[str]:
     return [str(home / "bin" / "node"), str(home / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js")]
 
 
-def install() -> None:
-    """What the lock file pins, hashes checked, with Node.js from PyPI first where there is none."""
+def install(folder: Path = CONTRACTS) -> None:
+    """What the folder's lock file pins, hashes checked, with Node.js from PyPI first where there is none."""
     try:
         command = npm_command()
     except NodeMissing:
@@ -59,17 +59,19 @@ def install() -> None:
     # Install scripts only re-link binaries that are already in place: nothing needs to run.
     subprocess.run(  # noqa: S603
         [*command, "install", "--no-save", "--ignore-scripts", "--no-progress", "--loglevel=error"],
-        cwd=CONTRACTS,
+        cwd=folder,
         check=True,
-        env=_with_path(path_of_node),
+        env=with_node(path_of_node),
     )
 
 
-def _with_path(first: str) -> dict[str, str]:
+def with_node(first: str | None = None) -> dict[str, str]:
+    """This process's environment, in which `node` is found."""
+    first = first or str(Path(npm_command()[0]).parent)
     return {**os.environ, "PATH": f"{first}{os.pathsep}{os.environ.get('PATH', '')}"}
 
 
 if __name__ == "__main__":
-    if sys.argv[1:] != ["install"]:
-        sys.exit("usage: python -m scripts.node install")
-    install()
+    if sys.argv[1:2] != ["install"] or len(sys.argv) > 3:
+        sys.exit("usage: python -m scripts.node install [FOLDER]")
+    install(*map(Path, sys.argv[2:]))

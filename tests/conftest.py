@@ -75,6 +75,7 @@ class Anvil:
     arguments: tuple[str, ...] = ()
     history: bool = False
     process: subprocess.Popen[bytes] | None = field(default=None, repr=False)
+    states: tempfile.TemporaryDirectory[str] | None = field(default=None, repr=False)
 
     @property
     def url(self) -> str:
@@ -83,7 +84,7 @@ class Anvil:
     def start(self, *more: str) -> None:
         command = [
             str(tool("anvil")), "--port", str(self.port), "--chain-id", "31337", "--quiet", "--gas-limit", "1000000000",
-            *(() if self.history else ("--prune-history",)), *self.arguments, *more,
+            *(self._kept() if self.history else ("--prune-history",)), *self.arguments, *more,
         ]  # fmt: skip
         self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         body = b'{"jsonrpc":"2.0","id":1,"method":"eth_chainId","params":[]}'
@@ -103,6 +104,14 @@ class Anvil:
             self.process.kill()
             self.process.wait()
             self.process = None
+        if self.states is not None:
+            self.states.cleanup()
+            self.states = None
+
+    def _kept(self) -> tuple[str, ...]:
+        """Where old states go: the node would leave them behind in its user's home."""
+        self.states = tempfile.TemporaryDirectory(prefix="points-states-")
+        return ("--cache-path", self.states.name)
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ from eth_hash.backends.pysha3 import keccak256 as keccak
 from contracts import bindings
 from contracts.errors import ChainError
 from contracts.rpc import from_hex, to_hex, to_quantity
-from scripts.audit import acts, chain, code, mirror, state
+from scripts.audit import acts, chain, code, mirror, state, verify
 from scripts.audit.acts import Act, Network
 from scripts.audit.chain import Anchor
 from scripts.audit.code import Immutables, OtherCode
@@ -116,8 +116,11 @@ class Audit:
             found = from_hex(msgspec.json.decode(raw, type=str))
             shared = code.immutables(found, self.network)
             proved, _ = await state.State(self.node, anchor).read(self.network.exchange, [])
-        except OtherCode as error:
+        except (OtherCode, verify.Invalid) as error:
             self.record.found("code", str(error), contract=address)
+            return None
+        except (ChainError, msgspec.DecodeError) as error:
+            self.record.doubted("code", f"the node does not prove the exchange's code: {error}", contract=address)
             return None
         if proved != keccak(found):
             self.record.found("code", "the exchange's code is not the one that the state commits to", contract=address)

@@ -17,6 +17,7 @@ from eth_hash.backends.pysha3 import keccak256 as keccak
 
 from contracts import bindings
 from contracts.bindings import Limits
+from contracts.layout import RING
 from scripts.audit.acts import Act, Moved
 from scripts.audit.record import Record
 
@@ -26,8 +27,6 @@ LOOSENING: Final = 48 * HOUR
 RECOVERY: Final = 14 * DAY
 PAUSE: Final = 72 * HOUR
 NO_LIMITS: Final = Limits(0, 0, 0, 0)
-RING: Final = 4_096
-"""Batches whose commitment the token keeps: the refund window."""
 
 
 class Holding:

@@ -18,7 +18,6 @@ import base64
 import json
 import sys
 import time
-import urllib.request
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -532,6 +531,8 @@ def ask_node(url: str, verdict: Verdict) -> list[str]:
 
 
 def _call(url: str, method: str, *parameters: object) -> Any:
+    import urllib.request  # which takes longer to load than a proof to verify
+
     body = json.dumps({"jsonrpc": "2.0", "id": 1, "method": method, "params": parameters}).encode()
     request = urllib.request.Request(url, body, {"content-type": "application/json"})  # noqa: S310
     with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310

@@ -17,7 +17,7 @@ from typing import Any, Final
 import psutil
 
 from scripts import postgres
-from scripts.bench import minting, purchases, reads, replaying
+from scripts.bench import indexing, minting, purchases, reads, replaying
 from scripts.bench.bench import Bench
 from scripts.bench.figures import Figure, as_json, show
 from scripts.errors import CommandFailed
@@ -41,6 +41,7 @@ SECTIONS: Final = (
     Section("bulk", "Purchases in bulk, until they are safely stored", purchases.bulk),
     Section("minting", "A burst of purchases, from acceptance to the mirror", minting.measure),
     Section("reads", "Balances and histories, with ten million entries", reads.measure),
+    Section("index", "A chain to SQL, from nothing and at its head", indexing.measure),
     Section("replay", "Weeks of real purchases, end to end", replaying.measure),
 )
 

@@ -15,9 +15,10 @@ from typing import Any
 
 import pytest
 
+from contracts import layout
 from contracts.deployment import Deployment
 from contracts.rpc import Rpc, to_hex
-from scripts.audit import report, words
+from scripts.audit import report
 from tests.audit.market import PEOPLE, Market, opened
 from tests.conftest import ROOT, Anvil, free_port
 from tests.indexer.network import Network, holder
@@ -62,7 +63,7 @@ class Place:
 
     def give(self, token: bytes, name: str, points: int) -> None:
         """Points out of nothing, as whoever holds the chain's disk could: storage changes, and no log says why."""
-        slot = to_hex(words.at(words.HOLDINGS, holder(name)).to_bytes(32))
+        slot = to_hex(layout.holding(holder(name)).to_bytes(32))
 
         async def change(network: Network) -> None:
             word = int(await network.rpc.call("eth_getStorageAt", to_hex(token), slot, "latest"), 16)

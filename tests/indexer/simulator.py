@@ -207,7 +207,7 @@ class SimulatedRpc(Rpc):
     def __init__(self, world: World, observer: store.Connection) -> None:
         super().__init__("simulated")
         self.world, self.observer = world, observer
-        self.idle = False  # its last request was for the head too: there was nothing to do
+        self.idle = False  # its last request was for the head too, or brought the last blocks: it has caught up
         self.settled = False  # and was answered while everything held still
         self.cut_short = False  # of the last logs; nobody can tell a node that always does it from the chain
 
@@ -239,7 +239,8 @@ class SimulatedRpc(Rpc):
             world.moves(idle=heads and self.idle)
             if world.draw.random() < world.temper.cuts:
                 await self._cut()
-        self.idle, self.settled = heads, heads and world.calm
+        fetched = calls[-1]["method"] == "eth_getLogs" and world.draw.random() < 0.6
+        self.idle, self.settled = heads or fetched, heads and world.calm
         return self._answer(calls, before)
 
     async def _cut(self) -> None:
@@ -401,7 +402,7 @@ async def life(seed: str, *, url: str, fresh_url: str, times: int, terms: Temper
     world = World(draw, SimulatedChain(draw), terms or temper(draw), counts)
     counts.kinds["two writers"] += world.temper.writers > 1
     await empty(url)
-    with _quiet_log(), _crashing(world):
+    with quiet_log(), _crashing(world):
         async with await store.connect(url) as observer, indexing(world, url, observer) as tasks:
             left = times
             while left > 0:
@@ -465,7 +466,7 @@ def _crashing(world: World) -> Iterator[None]:
 
 
 @contextmanager
-def _quiet_log() -> Iterator[None]:
+def quiet_log() -> Iterator[None]:
     """Some lines a reorganisation would be most of the time."""
     before = structlog.get_config()
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
