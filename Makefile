@@ -10,7 +10,8 @@ FORGE := node_modules/@foundry-rs/forge-*/bin/forge
 # Tests of whole networks, which need the machine for themselves; the others run two at a time.
 ALONE := tests/faults tests/system tests/browser tests/scripts/test_bench.py
 
-.PHONY: up test check bench bench-index reorgs fuzz kills weeks faults replays schema twin clean install lock artifacts format gas prove slither erc20 mutate
+.PHONY: up test check bench bench-index reorgs fuzz kills weeks faults lies mutations audits replays schema twin clean install \
+	lock artifacts format gas prove slither erc20 mutate
 
 up: install  ## PostgreSQL, a chain, contracts, sample merchants, a week of purchases, the gateway on 127.0.0.1:8000
 	@$(BIN)/points up
@@ -54,6 +55,15 @@ weeks: $(STAMP)/dev $(STAMP)/node  ## the long form of the replay of real data: 
 faults: $(STAMP)/dev $(STAMP)/node  ## the long form of what nodes, databases and thieves of nonces do to us
 	@FAULT_SECONDS=$(or $(FAULT_SECONDS),300) NONCE_FAULTS=$(or $(NONCE_FAULTS),500) SEED=$(or $(SEED),$(shell date +%s)) \
 		$(BIN)/pytest -q -s tests/faults --ignore tests/faults/test_campaign.py
+
+lies: $(STAMP)/dev $(STAMP)/node  ## the long form of the auditor's lying nodes: N lies; SEED repeats them
+	@N=$(or $(N),200) SEED=$(SEED) $(BIN)/pytest -q -s tests/audit/test_lying_nodes.py
+
+mutations: $(STAMP)/dev $(STAMP)/node  ## the long form of what is done to the audited tables: N mutations; SEED repeats them
+	@N=$(or $(N),2000) SEED=$(SEED) $(BIN)/pytest -q -s tests/audit/test_mutations.py
+
+audits: $(STAMP)/dev $(STAMP)/node  ## the long form of the clean audits: N of them while the network trades, none may alarm
+	@N=$(or $(N),100) SEED=$(or $(SEED),$(shell date +%s)) $(BIN)/pytest -q -s tests/faults/test_audits.py
 
 schema: $(STAMP)/dev  ## the long form of schemathesis over the whole API: SECONDS for each role; SEED repeats one
 	@SECONDS=$(or $(SECONDS),600) $(if $(SEED),SEED=$(SEED)) $(BIN)/pytest -q -s tests/gateway/test_openapi.py

@@ -1,6 +1,6 @@
-"""Where a programme's contract keeps what is proved to customers: storage slots, as the compiler laid them out. Pure.
+"""Where the contracts keep what can be proved of them: storage slots, as the compiler laid them out. Pure.
 
-`tests/audit/test_verify.py` holds them to the compiler's own word, and the auditor's copies with them.
+`tests/contracts/test_layout.py` holds them to the compiler's own word. How words are packed is drawn in `src/types`.
 """
 
 from __future__ import annotations
@@ -9,28 +9,31 @@ from typing import Final
 
 from eth_hash.backends.pysha3 import keccak256 as keccak
 
-BOUNDS: Final = 1
-"""The programme's life, among other things."""
+ISSUANCE, BOUNDS, HOLDINGS, LOOSENED, BATCHES, REFUNDED, RECOVERIES = 0, 1, 3, 5, 7, 8, 9
+"""Of a token: its supply, bucket and next batch; its limits, life and pause; holders' words; looser limits to come;
+what is kept of batches, of refunds and of recoveries."""
 
-HOLDINGS: Final = 3
-"""A mapping from holders to their words."""
+OWNER, GUARDIAN, FEE, MEMBERS, WITHDRAWALS, PAYOUTS, ANNOUNCED, CONSENTS, CAMPAIGNS, CAMPAIGN = range(10)
+"""Of the exchange. `FEE` is the account, the fee and the pause; `CAMPAIGNS` their number."""
 
-BATCHES: Final = 7
-"""A mapping from places in the ring to what is kept of a batch."""
+IS_PROGRAMME: Final = 0
+"""Of the factory."""
 
 RING: Final = 4_096
-"""Batches of which something is kept: the last ones."""
+"""Batches of which a token keeps something: the last ones."""
 
 
 def holding(holder: bytes) -> int:
     """The slot of a holder's word."""
-    return _mapped(HOLDINGS, holder)
+    return at(HOLDINGS, holder)
 
 
 def batch(number: int) -> int:
     """The slot of a batch's commitment, and of every other batch's whose number differs by a multiple of `RING`."""
-    return _mapped(BATCHES, (number % RING).to_bytes(32, "big"))
+    return at(BATCHES, number % RING)
 
 
-def _mapped(slot: int, key: bytes) -> int:
-    return int.from_bytes(keccak(key.rjust(32, b"\0") + slot.to_bytes(32, "big")), "big")
+def at(slot: int, key: bytes | int) -> int:
+    """Where a mapping at `slot` keeps `key`."""
+    word = key.to_bytes(32) if isinstance(key, int) else key.rjust(32, b"\0")
+    return int.from_bytes(keccak(word + slot.to_bytes(32)))

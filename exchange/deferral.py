@@ -103,9 +103,8 @@ class Portfolio:
         more than were or still can be."""
         return min(max(nearest(self.points * redeemed, ALL), self.used), self.points - self.expired)
 
-    def recognised(self, redeemed: int) -> int:
+    def recognised(self, expected: int) -> int:
         """What the used points earned. If none is expected to be used any more, that is everything (B46)."""
-        expected = self.expected(redeemed)
         return self.allocated if self.used >= expected else nearest(self.allocated * self.used, expected)
 
 
@@ -134,6 +133,7 @@ class Deferral:
     `settlement_price` a settlement token's, in millionths of a minor unit.
 
     `granted` and `issued`: the points promised by purchases, less what was cancelled, and those of them on the chain.
+    `portfolios` are those with points left, and the newest; what was allocated to the others is recognised: `settled`.
     """
 
     brought_forward: int = 0
@@ -141,6 +141,7 @@ class Deferral:
     portfolios: list[Portfolio] = field(default_factory=list)
     granted: int = 0
     issued: int = 0
+    settled: int = 0
     recognised: int = 0
     redeemed: int | None = None
 
@@ -149,7 +150,7 @@ class Deferral:
         newest = self._month(number)
         catch_up = 0
         if self.redeemed is not None and redeemed != self.redeemed:
-            catch_up = self._recognised(redeemed) - self.recognised
+            catch_up = self._recognised(redeemed)[0] - self.recognised
         deferred = allocate(day.sales, points=day.granted, point_price=price, redeemed=redeemed)
         brought = 0
         if day.brought:
@@ -160,14 +161,15 @@ class Deferral:
         self._points(newest, day)
         self._expire(day.expired, redeemed)
         self._use(day.used, redeemed)
-        recognised = self._recognised(redeemed)
+        recognised, expected = self._recognised(redeemed)
         moved = Moved(
             brought, deferred, for_swaps, reversed_, recognised - self.recognised, catch_up,
-            liability=sum(each.allocated for each in self.portfolios) - recognised,
-            expected=sum(each.expected(redeemed) - each.used for each in self.portfolios),
-            breakage=sum(each.points - each.expired - each.expected(redeemed) for each in self.portfolios),
+            liability=self.settled + sum(each.allocated for each in self.portfolios) - recognised,
+            expected=expected,
+            breakage=sum(each.left for each in self.portfolios) - expected,
         )  # fmt: skip
         self.recognised, self.redeemed = recognised, redeemed
+        self._settle()
         return moved
 
     def _month(self, number: int) -> Portfolio:
@@ -176,8 +178,18 @@ class Deferral:
             self.portfolios.append(Portfolio(month))
         return self.portfolios[-1]
 
-    def _recognised(self, redeemed: int) -> int:
-        return sum(each.recognised(redeemed) for each in self.portfolios)
+    def _recognised(self, redeemed: int) -> tuple[int, int]:
+        """All that ever was, and how many points are still expected to be used."""
+        recognised, left = self.settled, 0
+        for each in self.portfolios:
+            expected = each.expected(redeemed)
+            recognised += each.recognised(expected)
+            left += expected - each.used
+        return recognised, left
+
+    def _settle(self) -> None:
+        self.settled += sum(each.allocated for each in self.portfolios[:-1] if not each.left)
+        self.portfolios[:-1] = [each for each in self.portfolios[:-1] if each.left]
 
     def _points(self, newest: Portfolio, day: Day) -> None:
         """Points are owed from their promise on: what comes on the chain was promised, or comes from a swap."""
@@ -202,7 +214,9 @@ class Deferral:
         for portfolio, part in _share(money, allocated, whole=False):
             portfolio.allocated -= part
             reversed_ += part
-        return reversed_
+        settled = min(money - reversed_, self.settled)
+        self.settled -= settled
+        return reversed_ + settled
 
     def _use(self, points: int, redeemed: int) -> None:
         likely = ((each, each.expected(redeemed) - each.used) for each in self.portfolios)

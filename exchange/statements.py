@@ -2,8 +2,8 @@
 
 Everything is derived from the mirror's movements, each of which is one side of a log of the exchange, so a statement
 sums to what the chain did, exactly: opening margin, plus what was received, less what was paid, is the closing margin.
-A period is of whole days (UTC) by the blocks' time. An answer is one snapshot of the mirror; it is `final` once no
-block of its period can leave the chain any more.
+A period is of whole days (UTC) by the blocks' time, which grows with their numbers. An answer is one snapshot of the
+mirror; it is `final` once no block of its period can leave the chain any more.
 """
 
 from __future__ import annotations
@@ -25,14 +25,21 @@ from exchange.times import rfc3339
 PATIENCE: Final = 60
 """Seconds that a stream waits for its reader before it gives its connection up."""
 
-_MARGINS: Final = """
-select coalesce(sum(m.delta) filter (where b.time < %(start)s), 0) as opening, coalesce(sum(m.delta), 0) as closing
-from mirror.movement m join mirror.block b on b.number = m.block
-where m.account = %(account)s and b.time < %(end)s
+# A moment's first block, for what a block holds is found by its number; beyond the newest one, none.
+_FROM: Final = """
+coalesce((select b.number from mirror.block b where b.time >= %({at})s order by b.time, b.number limit 1),
+         9223372036854775807)
 """
+_FIRST: Final = _FROM.format(at="start")
+_AFTER: Final = _FROM.format(at="end")
+
+_MARGINS: Final = f"""
+select coalesce(sum(delta) filter (where block < {_FIRST}), 0) as opening, coalesce(sum(delta), 0) as closing
+from mirror.movement where account = %(account)s and block < {_AFTER}
+"""  # noqa: S608 - of constants
 
 # A movement is one side of a swap, a gift or a match, whose row is of the same log.
-_MOVED: Final = """
+_MOVED: Final = f"""
 select m.block, m.log_index, m.side, m.delta, b.time,
        case when m.kind <> 'swap' then m.kind when m.side = 0 then 'swap.paid' else 'swap.received' end as kind,
        case m.kind when 'swap' then case m.side when 0 then s."into" else s."from" end
@@ -47,8 +54,8 @@ join mirror.block b on b.number = m.block
 left join mirror.swap s on m.kind = 'swap' and s.block = m.block and s.log_index = m.log_index
 left join mirror.gift g on m.kind = 'gift' and g.block = m.block and g.log_index = m.log_index
 left join mirror.matching x on m.kind = 'match' and x.block = m.block and x.log_index = m.log_index
-where m.account = %(account)s and b.time >= %(start)s and b.time < %(end)s
-"""
+where m.account = %(account)s and m.block >= {_FIRST} and m.block < {_AFTER}
+"""  # noqa: S608 - of constants
 
 _LINES: Final = f"""
 select v.kind, v.partner, p.slug, count(*) as count, sum(v.points) as points, sum(v.fee) as fee,

@@ -17,6 +17,7 @@ from eth_hash.backends.pysha3 import keccak256 as keccak
 
 from contracts import bindings
 from contracts.bindings import Limits
+from contracts.layout import RING
 from scripts.audit.acts import Act, Moved
 from scripts.audit.record import Record
 
@@ -26,8 +27,6 @@ LOOSENING: Final = 48 * HOUR
 RECOVERY: Final = 14 * DAY
 PAUSE: Final = 72 * HOUR
 NO_LIMITS: Final = Limits(0, 0, 0, 0)
-RING: Final = 4_096
-"""Batches whose commitment the token keeps: the refund window."""
 
 
 class Holding:
@@ -190,8 +189,8 @@ class Programme:
         self._held(
             "refunds", whole, act, f"{event.amount} expired of 0x{event.holder.hex()}, who had {holding.balance}"
         )
-        # It did expire, whatever of the interval was possible before.
-        holding.latest = holding.earliest
+        # It did expire, so what would have kept it alive has not happened.
+        holding.latest = max(holding.earliest, min(holding.latest, today - self.terms.life - 1))
         self._take(act, act.moves[0])
         self.supply -= event.amount
 

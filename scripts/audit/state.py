@@ -14,8 +14,9 @@ from typing import Final
 import msgspec
 from eth_hash.backends.pysha3 import keccak256 as keccak
 
+from contracts import layout
 from contracts.errors import ChainError
-from contracts.rpc import from_hex, to_hex, to_quantity
+from contracts.rpc import from_hex, from_quantity, to_hex, to_quantity
 from scripts.audit import code, verify, words
 from scripts.audit.chain import Anchor
 from scripts.audit.code import Immutables
@@ -68,6 +69,8 @@ class State:
             verify.storage(account.storage_root, slot, [from_hex(node) for node in proven.proof])
             for slot, proven in zip(slots, answer.storage_proof, strict=True)
         ]
+        if found != [from_quantity(proven.value) for proven in answer.storage_proof]:
+            raise verify.Invalid("the node says other values than it proves")
         return account.code_hash, found
 
 
@@ -139,7 +142,7 @@ async def _settlement(state: State, ledger: Ledger) -> None:
     """What the exchange holds of the settlement token, if that token keeps its balances where others do."""
     record, held, network = ledger.record, ledger.market.held, ledger.network
     name = to_hex(network.settlement)
-    slots = [words.at(place, network.exchange) for place in BALANCES_AT]
+    slots = [layout.at(place, network.exchange) for place in BALANCES_AT]
     try:
         _, found = await state.read(network.settlement, slots)
     except (ChainError, msgspec.DecodeError) as error:

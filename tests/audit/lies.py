@@ -14,11 +14,13 @@ from contracts import headers
 from contracts.errors import NodeError
 from contracts.headers import Header
 from contracts.rpc import Call, to_hex, to_quantity
+from scripts.audit import chain, tries
 from scripts.audit.evidence import Node
 
 HEADER: Final = "eth_getBlockByNumber"
 RECEIPTS: Final = "eth_getBlockReceipts"
 RAW: Final = "eth_getRawTransactionByBlockHashAndIndex"
+TRUSTED: Final = "eth_getBlockByHash"
 PROOF: Final = "eth_getProof"
 CODE: Final = "eth_getCode"
 TRANSACTION: Final = "eth_getTransactionByHash"
@@ -92,11 +94,7 @@ def draw(chance: random.Random, heard: Heard, kind: str) -> Lie:
 
 
 def _headers(heard: Heard) -> dict[int, tuple[Call, Any]]:
-    return {
-        int(answer["number"], 16): (call, answer)
-        for call, answer in heard.of(HEADER)
-        if call[1][0] not in ("finalized", "latest")
-    }
+    return {int(answer["number"], 16): (call, answer) for call, answer in heard.of(HEADER)}
 
 
 def _history(kind: str, changed: Iterable[tuple[Call, Any]], *blocks: int) -> Lie:
@@ -110,7 +108,7 @@ def _header_field(chance: random.Random, heard: Heard, kind: str) -> Lie:
 
 def _header_field_hashed_anew(chance: random.Random, heard: Heard, kind: str) -> Lie:
     number, (call, answer) = chance.choice(list(_headers(heard).items()))
-    return _history(kind, [(call, _hashed(_other_field(chance, answer)))], number, number + 1)
+    return _history(kind, [(call, hashed(_other_field(chance, answer)))], number, number + 1)
 
 
 def _other_field(chance: random.Random, answer: Any) -> Any:
@@ -122,7 +120,7 @@ def _hidden_by_bloom(chance: random.Random, heard: Heard, kind: str) -> Lie:
     """So that the logs of a block are not even asked for."""
     number, (call, answer) = chance.choice(_logging(heard))
     hidden = answer | {"logsBloom": "0x" + 512 * "0"}
-    return _history(kind, [(call, _hashed(hidden) if chance.random() < 0.5 else hidden)], number, number + 1)
+    return _history(kind, [(call, hashed(hidden) if chance.random() < 0.5 else hidden)], number, number + 1)
 
 
 def _logging(heard: Heard) -> list[tuple[int, tuple[Call, Any]]]:
@@ -163,20 +161,46 @@ def _transactions_renamed(chance: random.Random, heard: Heard, kind: str) -> Lie
 
 
 def _chain_forged(chance: random.Random, heard: Heard, kind: str) -> Lie:
-    """A header with another root of receipts, and every later one hashed anew above it: all of it is consistent."""
+    """Another amount in a log, and everything above it made anew: the root of the receipts, the hash of the header, and
+    every later header. Nothing contradicts it but the hash of the last block, which is trusted."""
+    call, answer = chance.choice(heard.of(RECEIPTS, lambda answer: any(each["logs"] for each in answer)))
+    receipts = msgspec.json.decode(msgspec.json.encode(answer))
+    _amount(chance, receipts)
+    encoded = [chain._encoded(msgspec.convert(each, chain._Receipt)) for each in receipts]
     found = sorted(_headers(heard).items())
-    start = chance.randrange(len(found))
-    forged: list[tuple[Call, Any]] = []
-    for place, (_, (call, answer)) in enumerate(found[start:]):
-        mended = answer | (
-            {"receiptsRoot": to_hex(chance.randbytes(32))} if place == 0 else {"parentHash": forged[-1][1]["hash"]}
-        )
-        forged.append((call, _hashed(mended)))
-    number = found[start][0]
-    return _history(kind, forged, number, found[-1][0])
+    start = int(answer[0]["blockNumber"], 16)
+    changed: list[tuple[Call, Any]] = []
+    names: dict[str, str] = {}
+    for number, (asked, header) in found:
+        if number >= start:
+            above = {"parentHash": names[header["parentHash"]]} if number > start else {}
+            mended = hashed(header | above | ({} if above else {"receiptsRoot": to_hex(tries.root(encoded))}))
+            names[header["hash"]] = mended["hash"]
+            changed.append((asked, mended))
+    for (method, parameters), said in list(heard.said.values()):
+        if method in (RECEIPTS, RAW) and parameters[0] in names:
+            forged = receipts if (method, parameters) == call else said
+            changed.append(((method, [names[str(parameters[0])], *parameters[1:]]), forged))
+    return _history(kind, changed, found[-1][0])
 
 
-def _hashed(answer: Any) -> Any:
+def _trusted_changed(chance: random.Random, heard: Heard, kind: str) -> Lie:
+    [(call, answer)] = heard.of(TRUSTED)
+    return _history(kind, [(call, _other_field(chance, answer))], int(answer["number"], 16))
+
+
+def _trusted_is_another(chance: random.Random, heard: Heard, kind: str) -> Lie:
+    [(call, answer)] = heard.of(TRUSTED)
+    others = [header for _, header in _headers(heard).values() if header["hash"] != answer["hash"]]
+    return _history(kind, [(call, chance.choice(others))], int(answer["number"], 16))
+
+
+def _trusted_missing(_: random.Random, heard: Heard, kind: str) -> Lie:
+    [(call, answer)] = heard.of(TRUSTED)
+    return _history(kind, [(call, None)], int(answer["number"], 16))
+
+
+def hashed(answer: Any) -> Any:
     header = msgspec.convert(answer, Header)
     return answer | {"hash": to_hex(headers.hash_of(header))}
 
@@ -406,6 +430,9 @@ KINDS: Final[dict[str, Callable[[random.Random, Heard, str], Lie]]] = {
     "a block left out": _block_left_out,
     "other hashes of transactions": _transactions_renamed,
     "a forged chain": _chain_forged,
+    "a field of the trusted block": _trusted_changed,
+    "another block for the trusted one": _trusted_is_another,
+    "no trusted block": _trusted_missing,
     "an amount in a log": _with_receipts(_amount, logs=1),
     "a topic of a log": _with_receipts(_topic, logs=1),
     "the address of a log": _with_receipts(_address, logs=1),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import random
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -26,6 +27,7 @@ from tests.contracts.node import NodeChain
 from tests.contracts.world import Programme, World, make_world, person
 
 STRANGER = 7
+LIES = int(os.environ.get("LIES", "60"))
 
 
 @dataclass
@@ -249,6 +251,28 @@ def test_a_chain_that_leads_to_another_hash_than_the_trusted_one_is_found(histor
     assert record.tallies["history"].proved == 0
 
 
+def test_where_nothing_is_new_nothing_is_doubted(history: History) -> None:
+    anchor = look(history).anchor
+    assert anchor is not None
+
+    async def walk(record: Record, parent: bytes | None) -> list[Block]:
+        async with Endpoint(history.url, waits=()) as endpoint:
+            walked = chain.blocks(
+                endpoint,
+                first=anchor.number + 1,
+                anchor=anchor,
+                network=history.network(),
+                record=record,
+                parent=parent,
+            )
+            return [block async for block in walked]
+
+    for parent, doubts in ((anchor.hash, 0), (None, 1), (bytes(32), 1)):
+        record = Record()
+        assert asyncio.run(walk(record, parent)) == []
+        assert (record.findings, len(record.doubts)) == ([], doubts)
+
+
 HASHED = {
     "eth_getBlockByNumber": {
         "hash", "transactions", "parentHash", "sha3Uncles", "miner", "stateRoot", "transactionsRoot", "receiptsRoot",
@@ -326,7 +350,7 @@ class Lie:
         return text[:place] + other + text[place + 1 :]
 
 
-@pytest.mark.parametrize("seed", range(60))
+@pytest.mark.parametrize("seed", range(LIES))
 def test_whatever_a_node_changes_in_an_answer_is_found_or_not_believed(history: History, seed: int) -> None:
     dice = random.Random(seed)
     honest = look(history)

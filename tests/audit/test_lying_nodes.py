@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from scripts.audit import chain, report
@@ -20,7 +21,7 @@ from scripts.audit.options import Options, Step
 from scripts.audit.record import Record
 from scripts.audit.report import Found
 from scripts.audit.run import audit
-from tests.audit.lies import KINDS, Heard, Liar, Lie, draw
+from tests.audit.lies import KINDS, Heard, Liar, Lie, draw, hashed, name
 from tests.audit.market import opened
 from tests.conftest import Anvil, free_port
 
@@ -104,3 +105,21 @@ async def tell_lies(options: Options, url: str) -> None:
 
 def numbers(heard: Heard) -> list[int]:
     return [int(answer["number"], 16) for _, answer in heard.of("eth_getBlockByNumber")]
+
+
+def test_nodes_that_do_not_agree_on_the_final_block_are_not_chosen_between(asked: tuple[Options, str]) -> None:
+    asyncio.run(disagree(*asked))
+
+
+async def disagree(options: Options, url: str) -> None:
+    final = msgspec.structs.replace(options, block=None)
+    async with Endpoint(url) as node:
+        honest, other = Heard(node), Heard(node)
+        await chain.anchor([honest, other], None)
+        finalized, numbered = other.said.values()
+        forged = hashed({**numbered[1], "stateRoot": "0x" + "ab" * 32})
+        for said in ({name(numbered[0]): forged}, {name(numbered[0]): None}, {name(finalized[0]): None}):
+            liar = Liar(other, Lie("of the final block", dict(said), frozenset()))
+            with pytest.raises(chain.NoAnchor):
+                await audit(final, [honest, liar], quiet)
+            assert liar.told

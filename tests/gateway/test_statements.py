@@ -19,7 +19,7 @@ from tests.gateway.conftest import Client, Shop
 pytestmark = pytest.mark.asyncio
 
 DAY = 86_400
-FIRST = date(2026, 3, 1)
+FIRST = date(2036, 3, 1)
 CHARITY = b"c" * 20
 
 
@@ -113,13 +113,13 @@ async def test_statements_of_random_histories_sum_to_the_margins_exactly(client:
 async def test_what_was_swapped_is_told_by_partner_with_points_and_fees(client: Client) -> None:
     one, two = await client.shop("one"), await client.shop("two")
     margins = Margins(client, [one, two], b"f" * 20)
-    at = int(datetime(2026, 3, 5, 12, tzinfo=UTC).timestamp())
+    at = int(datetime(2036, 3, 5, 12, tzinfo=UTC).timestamp())
     margins.act("deposit", at, one, two, 10_000_000)
     margins.act("swap", at, one, two, 980_000, fee=980)
     margins.act("swap", at, one, two, 98_000, fee=98)
     margins.act("swap", at, two, one, 490_000)
     margins.act("gift", at, one, two, 9_800)
-    made = (await get(client, one, start=FIRST, end=date(2026, 4, 1))).json()
+    made = (await get(client, one, start=FIRST, end=date(2036, 4, 1))).json()
     lines = {line["kind"]: line for line in made["lines"]}
     paid, got = lines["swap.paid"], lines["swap.received"]
     assert (paid["slug"], paid["count"], paid["points"], paid["paid"], paid["fee"]) == (
@@ -127,7 +127,7 @@ async def test_what_was_swapped_is_told_by_partner_with_points_and_fees(client: 
     )  # fmt: skip
     assert (got["slug"], got["received"], got["points"]) == ("two", "0.490000", "0.49")
     assert (lines["gift"]["paid"], lines["deposit"]["received"]) == ("0.009800", "10.000000")
-    theirs = (await get(client, two, start=FIRST, end=date(2026, 4, 1))).json()
+    theirs = (await get(client, two, start=FIRST, end=date(2036, 4, 1))).json()
     [received] = [line for line in theirs["lines"] if line["kind"] == "swap.received"]
     assert (received["received"], received["fee"], received["slug"]) == ("1.076922", "0.001078", "one")
 
@@ -135,27 +135,27 @@ async def test_what_was_swapped_is_told_by_partner_with_points_and_fees(client: 
 async def test_csv_has_the_margins_around_the_lines(client: Client) -> None:
     one, two = await client.shop("one"), await client.shop("two")
     margins = Margins(client, [one, two], b"f" * 20)
-    at = int(datetime(2026, 3, 5, tzinfo=UTC).timestamp())
+    at = int(datetime(2036, 3, 5, tzinfo=UTC).timestamp())
     margins.act("deposit", at - 40 * DAY, one, two, 5_000_000)
     margins.act("swap", at, one, two, 1_000_000)
-    answer = await get(client, one, start=FIRST, end=date(2026, 4, 1), format="csv")
+    answer = await get(client, one, start=FIRST, end=date(2036, 4, 1), format="csv")
     assert answer.headers["content-type"].startswith("text/csv")
     found = list(csv.DictReader(answer.text.splitlines()))
     assert [(row["kind"], row["received"], row["paid"]) for row in found] == [
         ("opening", "5.000000", ""), ("swap.paid", "0.000000", "1.000000"), ("closing", "4.000000", ""),
     ]  # fmt: skip
-    each = await get(client, one, "/movements", start=FIRST, end=date(2026, 4, 1), format="csv")
+    each = await get(client, one, "/movements", start=FIRST, end=date(2036, 4, 1), format="csv")
     [row] = csv.DictReader(each.text.splitlines())
-    assert (row["at"], row["amount"], row["margin"]) == ("2026-03-05T00:00:00Z", "-1.000000", "4.000000")
+    assert (row["at"], row["amount"], row["margin"]) == ("2036-03-05T00:00:00Z", "-1.000000", "4.000000")
 
 
 async def test_a_statement_says_when_it_can_no_longer_change(client: Client) -> None:
     shop = await client.shop()
-    block = client.chain.mine(at=datetime(2026, 4, 2, tzinfo=UTC).timestamp())
-    assert (await get(client, shop, start=FIRST, end=date(2026, 4, 1))).json()["final"] is False
-    client.chain.mine(at=datetime(2026, 4, 3, tzinfo=UTC).timestamp(), finalized=block)
-    assert (await get(client, shop, start=FIRST, end=date(2026, 4, 1))).json()["final"] is True
-    assert (await get(client, shop, start=FIRST, end=date(2026, 4, 3))).json()["final"] is False
+    block = client.chain.mine(at=datetime(2036, 4, 2, tzinfo=UTC).timestamp())
+    assert (await get(client, shop, start=FIRST, end=date(2036, 4, 1))).json()["final"] is False
+    client.chain.mine(at=datetime(2036, 4, 3, tzinfo=UTC).timestamp(), finalized=block)
+    assert (await get(client, shop, start=FIRST, end=date(2036, 4, 1))).json()["final"] is True
+    assert (await get(client, shop, start=FIRST, end=date(2036, 4, 3))).json()["final"] is False
 
 
 async def test_periods_and_other_merchants_statements_are_refused(client: Client) -> None:
@@ -164,20 +164,20 @@ async def test_periods_and_other_merchants_statements_are_refused(client: Client
         empty = await get(client, shop, path, start=FIRST, end=FIRST)
         assert (empty.status_code, empty.json()["type"].rpartition(":")[2]) == (422, "invalid-period")
         theirs = await client.http.get(
-            f"/v1/merchants/{other.id}/statement{path}?start=2026-01-01&end=2026-02-01", headers=shop.auth
+            f"/v1/merchants/{other.id}/statement{path}?start=2036-01-01&end=2036-02-01", headers=shop.auth
         )
         assert (theirs.status_code, theirs.json()["type"].rpartition(":")[2]) == (404, "merchant-not-found")
 
 
 async def test_a_long_history_is_streamed_and_frees_its_place_when_nobody_reads(client: Client) -> None:
     shop = await client.shop()
-    block = client.chain.mine(at=datetime(2026, 3, 5, tzinfo=UTC).timestamp())
+    block = client.chain.mine(at=datetime(2036, 3, 5, tzinfo=UTC).timestamp())
     client.chain.run(
         "insert into mirror.movement select %s, n, 1, %s, n, 'deposit' from generate_series(1, 20000) n", block,
         shop.programme,
     )  # fmt: skip
     answers = await asyncio.gather(
-        *(get(client, shop, "/movements", start=FIRST, end=date(2026, 4, 1)) for _ in range(4))
+        *(get(client, shop, "/movements", start=FIRST, end=date(2036, 4, 1)) for _ in range(4))
     )
     assert {answer.status_code for answer in answers} <= {200, 429}
     whole = next(answer for answer in answers if answer.status_code == 200)
