@@ -29,6 +29,9 @@ metadata = MetaData(schema="mirror")
 READABLE = ("grant usage on schema mirror to public", "grant select on all tables in schema mirror to public")
 """Everything here is public on the chain, so every role of the database may read it."""
 
+MEANING = 1
+"""Raised when `indexer.project` puts other rows into the same tables: every mirror is then built anew."""
+
 Amount = Numeric(39, 0)
 """A signed integer amount in base units: room for any sum of 96-bit balances."""
 

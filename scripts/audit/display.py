@@ -102,7 +102,8 @@ def _about(report: Report) -> str:
     number, block = anchor.get("number"), str(anchor.get("hash", ""))
     if not isinstance(number, int):
         return "Audit of no block: the nodes showed none that could be trusted."
-    return f"Audit of chain {report.inputs.get('chain_id')} up to block {number:,}\n{block}"
+    moment = time.strftime(", %Y-%m-%d %H:%M:%S UTC", time.gmtime(anchor["time"])) if "time" in anchor else ""
+    return f"Audit of chain {report.inputs.get('chain_id')} up to block {number:,}{moment}\n{block}"
 
 
 def _table(report: Report, *, wide: bool) -> Table:
