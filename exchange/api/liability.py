@@ -58,10 +58,12 @@ class LiabilityLine(BaseModel):
     bid: str | None = Field(description="Per point, of the quote in force at the end; null if none was.")
     outstanding_at_bid: str | None = Field(description="Settlement tokens, rounded down.")
     cover: str | None = Field(description="margin / outstanding_at_bid, rounded down.")
-    mature_months: int = Field(description="Months of issue whose points could all have expired by the end.")
+    matured: str = Field(
+        description="Points issued so long ago that all could have expired, but for those clawed back."
+    )
     expected_redemption: str | None = Field(
-        description="Of the points issued in mature months, the share that did not expire, rounded up; null while"
-        f" there are fewer than {liability.FEWEST_MONTHS} of them, which is too little history."
+        description="Of these, the share that did not expire, rounded up; null while they are of less than a year,"
+        " which is too little history."
     )
 
 

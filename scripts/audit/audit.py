@@ -18,7 +18,7 @@ from eth_hash.backends.pysha3 import keccak256 as keccak
 from contracts import bindings
 from contracts.errors import ChainError
 from contracts.rpc import from_hex, to_hex, to_quantity
-from scripts.audit import acts, chain, code, mirror, state, verify
+from scripts.audit import acts, chain, code, mirror, purchases, state, verify
 from scripts.audit.acts import Act, Network
 from scripts.audit.chain import Anchor
 from scripts.audit.code import Immutables, OtherCode
@@ -26,6 +26,7 @@ from scripts.audit.evidence import Node
 from scripts.audit.ledger import Ledger
 from scripts.audit.market import BPS
 from scripts.audit.options import Options, Progress, Step
+from scripts.audit.promises import Kept
 from scripts.audit.record import Record
 
 CLOSE: Final = 2
@@ -47,6 +48,7 @@ class Audit:
         )
         self.mirror = mirror.Mirror(self.network, self.record)
         self.mirrored = False
+        self.kept = Kept(deployed.chain_id)
         self.next = deployed.first_block - 1  # the mirror begins with it, and nothing of ours is in it
         self.tip: bytes | None = None
         self.ledger: Ledger | None = None
@@ -112,6 +114,8 @@ class Audit:
         await self._state(ledger, anchor)
         if database is not None and self.mirrored:
             await self.mirror.end(tolerated=CLOSE)
+        folder = self.options.receipts
+        await purchases.check(self.kept, self.record, time=anchor.time, connection=database, folder=folder)
 
     async def _exchange(self, anchor: Anchor) -> Immutables | None:
         """The exchange's code, which says what its constructor was given; its proved hash is compared, too."""
@@ -144,6 +148,7 @@ class Audit:
                 if isinstance(act.event, bindings.ProgrammeCreated):
                     await self._limits(ledger, act, act.event)
             ledger.apply(found)
+            self.kept.apply(found)
             if self.mirrored:
                 await self.mirror.add(block, found)
             self.next, self.tip = block.number + 1, block.hash

@@ -41,9 +41,16 @@ from tests.indexer.simulated import CHAIN_ID, SimulatedBlock, SimulatedChain, Vi
 PATIENCE = 3000
 """Requests within which an indexer that nothing disturbs has caught up."""
 
-CRASHES = tuple(point for point in crash.POINTS if point.startswith("indexer: "))
+SELDOM = ("indexer: built, not committed", "indexer: switched, not committed")
+CRASHES = tuple(point for point in crash.POINTS if point.startswith("indexer: ") and point not in SELDOM)
 SHAPES = ("shorter branch", "branch of the same length", "longer branch", "down to finality", "deeper than one search")
-RARE = ("two writers", "halt below finality", "database connections cut", "chain moved during a request")
+RARE = (
+    "two writers",
+    "halt below finality",
+    "database connections cut",
+    "mirror dropped",
+    "chain moved during a request",
+)
 KINDS = (*(f"fault: {name}" for name in FORKING), *(f"crash: {name}" for name in CRASHES), *SHAPES, *RARE)
 """What a campaign must have met; a kind that never happened was not tested."""
 
@@ -65,6 +72,7 @@ class Temper:
     faults: Faults
     crashes: float = 0.0
     cuts: float = 0.0
+    drops: float = 0.0  # of the whole mirror, which is then built beside and put in its place
     window: int = 32
     writers: int = 1
     forks: bool = True
@@ -80,6 +88,7 @@ def temper(draw: random.Random) -> Temper:
         Faults(names, draw.choice((0.0, 0.01, 0.03, 0.1)) if names else 0.0),
         crashes=draw.choice((0.0, 0.0, 0.0, 0.002, 0.01)),
         cuts=draw.choice((0.0, 0.0, 0.001)),
+        drops=draw.choice((0.0, 0.0, 0.002)),
         window=draw.choice((3, 12, 12, 40, 40, 150)),
         writers=2 if draw.random() < 0.08 else 1,
         move=draw.choice((0.0, 0.02, 0.1)),
@@ -239,6 +248,9 @@ class SimulatedRpc(Rpc):
             world.moves(idle=heads and self.idle)
             if world.draw.random() < world.temper.cuts:
                 await self._cut()
+            if world.draw.random() < world.temper.drops:
+                world.counts.kinds["mirror dropped"] += 1
+                await self.observer.execute("drop schema if exists mirror cascade")
         fetched = calls[-1]["method"] == "eth_getLogs" and world.draw.random() < 0.6
         self.idle, self.settled = heads or fetched, heads and world.calm
         return self._answer(calls, before)
