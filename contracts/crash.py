@@ -41,6 +41,8 @@ Point = Literal[
     "indexer: rolled back, not committed",
     "indexer: rolled back",
     "indexer: final, not stored",
+    "indexer: built, not committed",
+    "indexer: switched, not committed",
     "notifier: derived, not committed",
     "notifier: derived",
     "notifier: taken, not sent",

@@ -17,6 +17,14 @@ class Unavailable(ChainError):
     """No usable answer: connection refused or lost, time-out, HTTP error, or bytes that are not JSON-RPC."""
 
 
+class Throttled(Unavailable):
+    """HTTP 429, or 503 with a date: the node says when it may be asked again, in `seconds`; None if it does not."""
+
+    def __init__(self, message: str, seconds: float | None = None) -> None:
+        super().__init__(message)
+        self.seconds = seconds
+
+
 class Malformed(Unavailable, ValueError):
     """An answer that is JSON-RPC and yet not of the method's shape: null for a number, a number for bytes."""
 

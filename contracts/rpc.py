@@ -8,14 +8,16 @@ matched by id, in whatever order they come, and each id must come exactly once.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
+from email.utils import parsedate_to_datetime
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
 import aiohttp
 import msgspec
 
-from contracts.errors import Malformed, NodeError, Unavailable, classify
+from contracts.errors import Malformed, NodeError, Throttled, Unavailable, classify
 
 T = TypeVar("T")
 
@@ -107,6 +109,9 @@ class Rpc:
                 body = await response.read()
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise Unavailable(f"{type(error).__name__}: {error}".rstrip(": ")) from error
+        after = response.headers.get("Retry-After")
+        if response.status in (429, 503) and (after is not None or b'"error"' not in body):
+            raise Throttled(f"HTTP {response.status}: {body[:200].decode(errors='replace')}", _seconds(after))
         # Some nodes put a JSON-RPC error into an HTTP 4xx; only a body that is none makes the status the error.
         if response.status >= 500 or (response.status >= 400 and b'"error"' not in body):
             raise Unavailable(f"HTTP {response.status}: {body[:200].decode(errors='replace')}")
@@ -139,6 +144,20 @@ def from_hex(text: str) -> bytes:
         return bytes.fromhex(text[2:])
     except ValueError:
         raise Malformed(f"not hex data: {text[:20]!r}") from None
+
+
+def _seconds(retry_after: str | None) -> float | None:
+    """From now on; the header is a number of seconds or a date."""
+    if retry_after is None:
+        return None
+    try:
+        return max(0.0, float(retry_after))
+    except ValueError:
+        pass
+    try:
+        return max(0.0, parsedate_to_datetime(retry_after).timestamp() - time.time())
+    except ValueError:
+        return None
 
 
 def _request(number: int, method: str, params: Sequence[object]) -> dict[str, object]:

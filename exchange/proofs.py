@@ -40,7 +40,7 @@ from exchange.relayer.batching import FACTS, Purchase, leaf_of
 RECEIPT: Final = "points-exchange/receipt/1"
 BALANCE: Final = "points-exchange/balance/1"
 TRIES: Final = 3
-"""Of reading block and proof together, between which the newest block may become another."""
+"""Of reading block and proof together, between which the newest, or the newest final, may become another."""
 
 _PURCHASE: Final = """
 select p.*, b.block as minted_in, b.entries_hash, r.promised, r.amended_at, r.signature as amended,
@@ -193,10 +193,11 @@ async def read(
                 break
             except (ChainError, msgspec.DecodeError) as error:
                 raise ChainUnavailable("The node does not answer, or not in a way that can be read.") from error
-            if proof is not None and wanted in (None, proof.words[0]):
+            if proof is None:
+                continue
+            if wanted in (None, proof.words[0]):
                 return proof
-            if tag == "finalized":
-                break
+            break
     raise ChainUnavailable("The node's newest block does not have what our copy of the chain says, or not yet.")
 
 

@@ -17,6 +17,10 @@ class BelowFinality(Halt):
     """The chain has another block than ours at or below the height that was final."""
 
 
+class Disagreement(Halt):
+    """Two of our nodes call different blocks of one height final."""
+
+
 class OtherDeployment(Halt):
     """The mirror, the deployment file and the node are not of one chain and one pair of contracts."""
 

@@ -10,23 +10,26 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import psycopg
 import structlog
 from psycopg.errors import InvalidSchemaName, ReadOnlySqlTransaction, UndefinedTable
 
 from contracts import crash
-from contracts.errors import ChainError, RangeTooLarge, Unavailable
-from contracts.rpc import Rpc, from_quantity
-from indexer import project, source, store, window
-from indexer.blocks import Block, Stretch
-from indexer.errors import BelowFinality, Halt, Inconsistent, OtherDeployment, Raced, Unprojectable
+from contracts.errors import ChainError
+from contracts.rpc import Rpc
+from indexer import backfill, schema, source, store, window
+from indexer.backfill import Reader
+from indexer.blocks import Block
+from indexer.connection import Connection
+from indexer.endpoints import Endpoints
+from indexer.errors import BelowFinality, Halt, Inconsistent, Raced
 from indexer.metrics import Metrics
-from indexer.project import Known, Rows
-from indexer.store import Connection, Cursor, Deployed
+from indexer.pack import Packed
+from indexer.project import Known
+from indexer.store import Cursor, Deployed
 
 LONGEST_PAUSE = 5.0
 
@@ -38,35 +41,66 @@ _log = structlog.get_logger("indexer")
 
 @dataclass(slots=True)
 class Mirror:
-    """One writer's view of the mirror. `cursor` and `known` are always those of one committed state."""
+    """One writer's view of the mirror. `cursor` and `known` are always those of one committed state.
+
+    `beside` is a mirror in `mirror_next` that is to take the place of the other one once it has reached the head;
+    `building` one whose keys, indexes and sums are made then.
+    """
 
     connection: Connection
-    rpc: Rpc
+    rpc: Endpoints
     deployed: Deployed
     metrics: Metrics
     cursor: Cursor
     known: Known
-    blocks_a_request: int = 50
+    beside: bool = False
+    building: bool = False
+    is_at_the_head: bool = False
+    time: int = 0  # of the tip, in Unix seconds
+    reader: Reader = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.reader = Reader(self.rpc, self.metrics)
 
     @property
     def tip(self) -> int:
         return self.cursor.next_block - 1
 
 
-async def follow(*, database_url: str, rpc: Rpc, deployed: Deployed, metrics: Metrics, poll: float) -> None:
-    """Never returns; cancel it at any time. `poll` is seconds between looks at the head. Raises `Halt`."""
-    pauses = _Pauses(poll, metrics)
+async def follow(
+    *,
+    database_url: str,
+    rpc: Rpc | Endpoints,
+    deployed: Deployed,
+    metrics: Metrics,
+    poll: float,
+    rebuild: bool = False,
+    to_the_head: bool = False,
+) -> None:
+    """Never returns, unless it is to go only to the head; cancel it at any time. Raises `Halt`.
+
+    `poll` is seconds between looks at the head. `rebuild` builds another mirror beside the one that is there, once.
+    """
+    nodes = rpc if isinstance(rpc, Endpoints) else Endpoints([rpc], metrics)
+    pauses, was_ours = _Pauses(poll, metrics), False
     while True:
         try:
             async with await store.connect(database_url) as connection:
-                mirror = await open_mirror(connection, rpc, deployed, metrics)
+                if was_ours:
+                    await _require_ours(connection)
+                mirror = await open_mirror(connection, nodes, deployed, metrics, rebuild=rebuild)
                 while True:
                     try:
                         moved = await step(mirror)
                     except ChainError as error:  # what the mirror holds is as true as before
+                        if isinstance(error, Inconsistent):
+                            nodes.doubt()
                         await pauses.after(error)
                         continue
-                    pauses.next = poll
+                    pauses.next, was_ours = poll, not mirror.beside
+                    rebuild = rebuild and mirror.beside
+                    if to_the_head and mirror.is_at_the_head:
+                        return
                     if not moved:
                         await asyncio.sleep(poll)
         except (
@@ -97,45 +131,91 @@ class _Pauses:
         self.next = min(self.next * 2, LONGEST_PAUSE)
 
 
-async def open_mirror(connection: Connection, rpc: Rpc, deployed: Deployed, metrics: Metrics) -> Mirror:
-    """Reads where the mirror stands, or begins it. Raises `OtherDeployment`."""
-    chain_id = from_quantity(await rpc.call("eth_chainId"))
-    if chain_id != deployed.chain_id:
-        raise OtherDeployment(f"the node is of chain {chain_id}, the deployment of chain {deployed.chain_id}")
-    await store.create_schema(connection)
+async def _require_ours(connection: Connection) -> None:
+    """Raises `Halt` if another version has built a mirror in ours' place: two would do so in turns, for ever."""
+    if await schema.state(connection, schema.MIRROR) not in (schema.DEFINITION, None, ""):
+        raise Halt("another version of the indexer has built the mirror anew; this one would only undo it")
+
+
+async def open_mirror(
+    connection: Connection, rpc: Rpc | Endpoints, deployed: Deployed, metrics: Metrics, *, rebuild: bool = False
+) -> Mirror:
+    """Reads where the mirror stands, or begins it, beside what is there if that is of another definition.
+
+    Raises `OtherDeployment`, and `Raced` while somebody else builds.
+    """
+    nodes = rpc if isinstance(rpc, Endpoints) else Endpoints([rpc], metrics)
+    await nodes.require_chain(deployed.chain_id)
+    beside = rebuild or await schema.state(connection, schema.MIRROR) != schema.DEFINITION
+    building = False
+    if beside:
+        if not await schema.claim(connection):
+            raise Raced("another indexer builds the mirror")
+        # Whoever had the claim before may have finished meanwhile.
+        beside = rebuild or await schema.state(connection, schema.MIRROR) != schema.DEFINITION
+    if beside:
+        if await schema.progress(connection) is not None:
+            await store.read_cursor(connection, deployed)  # is the old one of these contracts?
+        await schema.prepare(connection)
+        await schema.use(connection, schema.NEXT)
+        building = await schema.state(connection, schema.NEXT) == schema.BUILDING
     cursor = await store.read_cursor(connection, deployed)
     if cursor is None:
-        before = (await source.headers(rpc, [deployed.first_block - 1])).get(deployed.first_block - 1)
+        before = (await source.headers(nodes, [deployed.first_block - 1])).get(deployed.first_block - 1)
         if before is None:
             raise Inconsistent(f"the node has no block {deployed.first_block - 1} yet, before the deployment's first")
         cursor = await store.begin(connection, deployed, before)
     known = await store.read_known(connection, deployed)
-    _log.info("opened", next_block=cursor.next_block, finalized=cursor.finalized, programmes=len(known.programmes))
-    return Mirror(connection, rpc, deployed, metrics, cursor, known)
+    _log.info(
+        "opened",
+        next_block=cursor.next_block,
+        finalized=cursor.finalized,
+        programmes=len(known.programmes),
+        **({"beside": True} if beside else {}),
+    )
+    time_ = await store.time_of(connection, cursor.next_block - 1)
+    return Mirror(connection, nodes, deployed, metrics, cursor, known, beside, building, time=time_)
 
 
 async def step(mirror: Mirror) -> bool:
     """One look at the head and what follows from it. Returns whether the mirror moved."""
-    head, finalized = await source.heads(mirror.rpc)
+    head, finalized = await mirror.rpc.heads()
     held = (await store.hashes(mirror.connection, first=head.number, last=head.number)).get(head.number)
     meaning = window.meaning(head, tip=mirror.tip, held=held)
-    mirror.metrics.head.set(head.number)
-    mirror.metrics.next_block.set(mirror.cursor.next_block)
-    mirror.metrics.finalized.set(mirror.cursor.finalized)
+    _show(mirror, head)
+    mirror.is_at_the_head = False
     if meaning is window.Head.AHEAD:
-        return await advance(mirror, head.number, finalized)
+        moved = await advance(mirror, head.number, finalized)
+        _show(mirror, head)
+        return moved
     if meaning is window.Head.PARTED:
         return await reorganise(mirror, min(head.number, mirror.tip))
     if meaning is window.Head.BEHIND:
         _log.debug("the node is behind", head=head.number, tip=mirror.tip)
+        mirror.rpc.look_around()
     elif finalized is not None and finalized.number > mirror.cursor.finalized:
         await _finalize(mirror, finalized)
+    if mirror.beside:
+        await settle(mirror)
+    mirror.is_at_the_head = meaning is window.Head.SAME and not mirror.beside
+    await mirror.reader.packer.close()
     return False
 
 
+def _show(mirror: Mirror, head: Block) -> None:
+    metrics = mirror.metrics
+    metrics.head.set(head.number)
+    metrics.next_block.set(mirror.cursor.next_block)
+    metrics.finalized.set(mirror.cursor.finalized)
+    metrics.lag_blocks.set(max(0, head.number - mirror.tip))
+    metrics.lag_seconds.set(max(0, head.time - mirror.time) if mirror.time else 0)
+    metrics.building.set(mirror.beside)
+
+
 async def advance(mirror: Mirror, target: int, finalized: Block | None) -> bool:
-    """Appends up to block `target`, fetching one stretch while the one before is stored."""
-    async with aclosing(_stretches(mirror, mirror.cursor.next_block, target)) as stretches:
+    """Appends up to block `target`, fetching and packing ahead while a stretch is stored."""
+    found = backfill.stretches(mirror.reader, first=mirror.cursor.next_block, last=target, known=mirror.known)
+    async with aclosing(found) as stretches:
         async for stretch in stretches:
             if stretch.first.parent != mirror.cursor.tip:
                 return await reorganise(mirror, mirror.tip)
@@ -143,78 +223,43 @@ async def advance(mirror: Mirror, target: int, finalized: Block | None) -> bool:
     return True
 
 
-async def _append(mirror: Mirror, stretch: Stretch, finalized: Block | None) -> None:
+async def _append(mirror: Mirror, stretch: Packed, finalized: Block | None) -> None:
     started = time.perf_counter()
-    rows, known = await _project(mirror, stretch)
-    projected = time.perf_counter()
     crash.point("indexer: fetched, not stored")
     mirror.cursor = await store.append(
         mirror.connection,
         expected_tip=mirror.cursor.tip,
         blocks=stretch.blocks,
-        rows=rows,
+        rows=stretch.lines,
         finalized=window.final(stretch.blocks, finalized),
+        building=mirror.building,
     )
     crash.point("indexer: committed")
-    mirror.known = known
-    stored = time.perf_counter()
-    mirror.metrics.stage_seconds.labels("project").inc(projected - started)
-    mirror.metrics.stage_seconds.labels("store").inc(stored - projected)
-    mirror.metrics.logs.inc(len(stretch.logs))
+    mirror.known, mirror.time = stretch.known, stretch.last.time
+    seconds = time.perf_counter() - started
+    mirror.metrics.stage_seconds.labels("store").inc(seconds)
+    mirror.metrics.logs.inc(stretch.logs)
+    mirror.metrics.next_block.set(mirror.cursor.next_block)
     if stretch.logs:
-        _log.info(
-            "appended",
-            first=stretch.first.number,
-            last=stretch.last.number,
-            logs=len(stretch.logs),
-            seconds=round(stored - started, 3),
-        )
-
-
-async def _project(mirror: Mirror, stretch: Stretch) -> tuple[Rows, Known]:
-    """A node that left logs out is asked again; what it says twice is the chain's word. Raises `Unprojectable`."""
-    try:
-        return project.project(stretch.logs, mirror.known)
-    except Unprojectable as error:
         first, last = stretch.first.number, stretch.last.number
-        if await source.fetch(mirror.rpc, first=first, last=last, known=mirror.known) != stretch:
-            raise Inconsistent(f"the node answers otherwise when asked again: {error}") from error
-        raise
+        _log.info("appended", first=first, last=last, logs=stretch.logs, seconds=round(seconds, 3))
 
 
-async def _stretches(mirror: Mirror, first: int, target: int) -> AsyncGenerator[Stretch, None]:
-    """Consecutive stretches from `first` to `target`, one fetched ahead."""
-    ahead = asyncio.create_task(_fetch(mirror, first, target, mirror.known))
-    try:
-        while True:
-            stretch = await ahead
-            if stretch.last.number < target:
-                # Programmes that this stretch created are not projected yet, and the next request must name them.
-                known = source.with_created(mirror.known, stretch)
-                ahead = asyncio.create_task(_fetch(mirror, stretch.last.number + 1, target, known))
-            yield stretch
-            if stretch.last.number >= target:
-                return
-    finally:
-        ahead.cancel()
-        await asyncio.gather(ahead, return_exceptions=True)
-
-
-async def _fetch(mirror: Mirror, first: int, target: int, known: Known) -> Stretch:
-    """As many blocks as the node grants, from `first` on."""
-    while True:
-        count = mirror.blocks_a_request
+async def settle(mirror: Mirror) -> None:
+    """Makes a mirror that was built beside whole, and puts it in the place of the other one."""
+    if mirror.building:
         started = time.perf_counter()
-        try:
-            stretch = await source.fetch(mirror.rpc, first=first, last=min(first + count - 1, target), known=known)
-        except (RangeTooLarge, Unavailable):
-            if count == 1:
-                raise
-            mirror.blocks_a_request = window.shrunk(count)
-            continue
-        mirror.blocks_a_request = window.grown(count, logs=len(stretch.logs))
-        mirror.metrics.stage_seconds.labels("fetch").inc(time.perf_counter() - started)
-        return stretch
+        await store.complete(mirror.connection, expected_tip=mirror.cursor.tip)
+        mirror.building = False
+        _log.info("built", next_block=mirror.cursor.next_block, seconds=round(time.perf_counter() - started, 3))
+    old = await schema.progress(mirror.connection)
+    if old is not None and old > mirror.cursor.next_block:
+        _log.info("built, and behind the mirror that it is to replace", next_block=mirror.cursor.next_block, old=old)
+    elif await schema.switch(mirror.connection):
+        mirror.beside = False
+        _log.info("switched", next_block=mirror.cursor.next_block)
+    else:
+        _log.info("built, and waiting for the readers of the mirror that it is to replace")
 
 
 async def reorganise(mirror: Mirror, from_: int) -> bool:
@@ -237,11 +282,13 @@ async def reorganise(mirror: Mirror, from_: int) -> bool:
             raise Raced("another writer moved the mirror")
         return False  # no proof: the node came back to our chain, or fell behind, while we looked
     depth = mirror.tip - fork
-    mirror.cursor = await store.rollback(mirror.connection, expected_tip=mirror.cursor.tip, fork=fork)
+    mirror.cursor = await store.rollback(
+        mirror.connection, expected_tip=mirror.cursor.tip, fork=fork, building=mirror.building
+    )
     crash.point("indexer: rolled back")
     mirror.known = await store.read_known(mirror.connection, mirror.deployed)
     mirror.metrics.reorganisations.inc()
-    mirror.metrics.depth.set(depth)
+    mirror.metrics.depth.observe(depth)
     _log.warning("rolled back", fork=fork, depth=depth)
     return True
 

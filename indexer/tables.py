@@ -29,6 +29,9 @@ metadata = MetaData(schema="mirror")
 READABLE = ("grant usage on schema mirror to public", "grant select on all tables in schema mirror to public")
 """Everything here is public on the chain, so every role of the database may read it."""
 
+MEANING = 1
+"""Raised when `indexer.project` puts other rows into the same tables: every mirror is then built anew."""
+
 Amount = Numeric(39, 0)
 """A signed integer amount in base units: room for any sum of 96-bit balances."""
 
@@ -97,6 +100,7 @@ batch = Table(
     Column("entries_hash", LargeBinary, nullable=False),
     Column("total", Amount, nullable=False),
     Column("count", Integer, nullable=False),
+    Index("batch_supply", "programme", "block", postgresql_include=["total"]),
 )
 
 ENTRY_KINDS = (
@@ -126,8 +130,8 @@ entry = _placed(
     Index("entry_intent", "intent", postgresql_where="intent is not null"),
     # What changed a programme's supply, but for batches, whose totals say it: few of many entries.
     Index(
-        *("entry_supply", "programme", "block"),
-        postgresql_include=["kind", "delta"],
+        *("entry_supply", "programme", "kind", "block"),
+        postgresql_include=["delta"],
         postgresql_where="kind in ('redeemed', 'swapped', 'gave', 'expired', 'clawed_back')",
     ),
 )

@@ -43,13 +43,13 @@ def fork(held: Mapping[int, bytes], seen: Mapping[int, bytes]) -> int | None:
     return max((number for number, hash_ in held.items() if seen.get(number) == hash_), default=None)
 
 
-def grown(blocks: int, *, logs: int) -> int:
-    """How many blocks to ask for next, after `blocks` brought `logs`."""
+def grown(width: int, *, blocks: int, logs: int) -> int:
+    """How many blocks to ask for next, where `width` would be asked for and `blocks` brought `logs`."""
     if logs > 2 * ENOUGH_LOGS:
-        return shrunk(blocks)
-    if logs < ENOUGH_LOGS:
+        return min(width, shrunk(blocks))
+    if logs < ENOUGH_LOGS and blocks >= width:
         return min(blocks * 2, MOST_BLOCKS)
-    return blocks
+    return width
 
 
 def shrunk(blocks: int) -> int:

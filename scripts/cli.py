@@ -26,6 +26,8 @@ app = typer.Typer(
 )
 replay_app = typer.Typer(help="Drive the running gateway with real purchases.", no_args_is_help=True)
 app.add_typer(replay_app, name="replay")
+index_app = typer.Typer()
+app.add_typer(index_app, name="index")
 app.add_typer(auditing.app, name="audit")
 app.add_typer(verify_proof.app, name="verify")
 
@@ -98,10 +100,53 @@ def notify(data: Data = environment.DEFAULT_DATA) -> None:
     _become(data, "exchange.webhooks")
 
 
-@app.command()
-def index(data: Data = environment.DEFAULT_DATA) -> None:
-    """Run the indexer."""
+@index_app.callback(invoke_without_command=True)
+def index(context: typer.Context, data: Data = environment.DEFAULT_DATA) -> None:
+    """Run the indexer, or ask something of the mirror."""
+    if context.invoked_subcommand is None:
+        index_run(data)
+
+
+@index_app.command("run")
+def index_run(data: Data = environment.DEFAULT_DATA) -> None:
+    """Follow the chain, for ever. The same as no command."""
     _become(data, "indexer", "run")
+
+
+@index_app.command("backfill")
+def index_backfill(
+    data: Data = environment.DEFAULT_DATA,
+    rebuild: Annotated[bool, typer.Option("--rebuild", help="Build another mirror beside, then switch.")] = False,
+) -> None:
+    """Go to the chain's head, tell of the progress, and end."""
+    _become(data, "indexer", "backfill", *(["--rebuild"] if rebuild else []))
+
+
+@index_app.command("verify")
+def index_verify(
+    data: Data = environment.DEFAULT_DATA,
+    first: Annotated[int | None, typer.Option(help="First block; the contracts' if not given.")] = None,
+    last: Annotated[int | None, typer.Option(help="Last block; the mirror's newest if not given.")] = None,
+) -> None:
+    """Read blocks again and compare them with the mirror: exit 1, and the rows, if they differ."""
+    given = [("--first", first), ("--last", last)]
+    _become(data, "indexer", "verify", *(f"{name}={value}" for name, value in given if value is not None))
+
+
+@index_app.command("rewind")
+def index_rewind(
+    block: Annotated[int, typer.Argument(help="The newest block that stays.")],
+    data: Data = environment.DEFAULT_DATA,
+    drop: Annotated[bool, typer.Option("--drop", help="Drop the whole mirror if BLOCK is below finality.")] = False,
+) -> None:
+    """Roll the mirror back to BLOCK, which must not be below finality."""
+    _become(data, "indexer", "rewind", str(block), *(["--drop"] if drop else []))
+
+
+@index_app.command("status")
+def index_status(data: Data = environment.DEFAULT_DATA) -> None:
+    """Say where the mirror stands: exit 1 if there is none."""
+    _become(data, "indexer", "status")
 
 
 @app.command()

@@ -9,6 +9,7 @@ import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
+import psycopg
 import pytest
 from pydantic import ValidationError
 
@@ -163,6 +164,12 @@ async def _withdraw(world: World) -> None:
         await world.node.ask("evm_increaseTime", WEEK + 60)
 
 
+async def _drop_the_mirror(world: World) -> None:
+    async with await psycopg.AsyncConnection.connect(world.postgres.url, autocommit=True) as sql:
+        await sql.execute("drop schema if exists mirror cascade")
+    await asyncio.sleep(1.0)
+
+
 STIMULI: dict[Point, Stimulus] = {
     "lane: left the chain, not recorded": _lose_blocks,
     "indexer: rolled back, not committed": _lose_blocks,
@@ -172,6 +179,8 @@ STIMULI: dict[Point, Stimulus] = {
     "lane: refused, not recorded": _ask_the_impossible,
     "lane: lost, not recorded": _steal_a_nonce,
     "indexer: final, not stored": _let_finality_move_alone,
+    "indexer: built, not committed": _drop_the_mirror,
+    "indexer: switched, not committed": _drop_the_mirror,
     "withdrawing: due, completion not queued": _withdraw,
     "withdrawing: completion queued": _withdraw,
 }

@@ -13,8 +13,11 @@ import psycopg
 import pytest
 import uvloop
 
-from indexer import source, store, window
-from indexer.blocks import Block, Log, Stretch
+from indexer import pack, project, source, store, window
+from indexer.blocks import Block
+from indexer.pack import Packed
+from indexer.project import Known
+from indexer.source import Answer
 from tests.indexer.faults import FORKING, HONEST, Faults
 from tests.indexer.simulator import KINDS, Counts, Temper, life, lives
 
@@ -26,7 +29,7 @@ LIFE = 250
 """Reorganisations in each life of a long campaign."""
 
 HELL = Temper(Faults(FORKING, 0.25), crashes=0.03, cuts=0.003, window=150, move=0.06, halts=True)
-TWO = Temper(Faults(FORKING, 0.03), crashes=0.005, window=12, writers=2, halts=True)
+TWO = Temper(Faults(FORKING, 0.03), crashes=0.005, drops=0.004, window=12, writers=2, halts=True)
 HONEST_NODES = Temper(Faults((*HONEST, *3 * ("lagging", "head back")), 0.3), crashes=0.005, window=40, forks=False)
 BALANCED = Temper(Faults(HONEST, 0.02), window=40, forks=False, balanced=True)
 
@@ -61,11 +64,11 @@ def test_whatever_chain_and_nodes_do_the_mirror_holds_what_a_fresh_one_would(dat
 
 
 def _campaign(databases: list[tuple[str, str]]) -> Counts:
-    """Lives in several processes, in portions of ten, so that there is something to tell meanwhile."""
+    """Lives in several processes, in portions of two, so that there is something to tell meanwhile."""
     counts, begun = Counts(), time.monotonic()
     everyone = range(-(-N // LIFE))
     with ProcessPoolExecutor(PROCESSES, mp_context=get_context("spawn")) as pool:
-        waiting = [everyone[start : start + 10] for start in range(0, len(everyone), 10)]
+        waiting = [everyone[start : start + 2] for start in range(0, len(everyone), 2)]
         free = list(databases)
         running: dict[Future[Counts], tuple[str, str]] = {}
         while waiting or running:
@@ -107,14 +110,22 @@ def _logs_are_not_asked_for_again(monkeypatch: pytest.MonkeyPatch) -> None:
     async def trust(*_: object) -> None:
         return
 
-    monkeypatch.setattr(source, "_require_none_left_out", trust)
+    monkeypatch.setattr(source, "require_none_left_out", trust)
 
 
 def _logs_are_not_checked_against_headers(monkeypatch: pytest.MonkeyPatch) -> None:
-    def unchecked(blocks: list[Block], logs: list[Log]) -> Stretch:
-        return Stretch(blocks, sorted(logs, key=lambda log: (log.block, log.index)))
+    def unchecked(answer: Answer, known: Known) -> Packed:
+        raw = source.raw_logs(answer.logs)
+        pack.require_asked(answer, raw, known)
+        logs = sorted(source.logs(raw), key=lambda log: (log.block, log.index))
+        rows, known = project.project(logs, known)
+        silent = answer.admitting - {log.block for log in logs}
+        return Packed(
+            answer.blocks, pack.lines(rows), len(logs), known,
+            [block for block in answer.blocks if block.number in silent],
+        )  # fmt: skip
 
-    monkeypatch.setattr(source, "stretch", unchecked)
+    monkeypatch.setattr(pack, "pack", unchecked)
 
 
 def _a_lower_head_is_a_reorganisation(monkeypatch: pytest.MonkeyPatch) -> None:

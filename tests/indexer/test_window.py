@@ -40,11 +40,17 @@ def test_the_fork_is_the_highest_block_that_both_have() -> None:
 
 
 def test_requests_grow_while_they_bring_little_and_shrink_when_they_bring_too_much() -> None:
-    assert grown(50, logs=0) == 100
-    assert grown(MOST_BLOCKS, logs=0) == MOST_BLOCKS
-    assert grown(50, logs=ENOUGH_LOGS) == 50
-    assert grown(50, logs=3 * ENOUGH_LOGS) == 25
-    assert grown(1, logs=10**6) == 1
+    assert grown(50, blocks=50, logs=0) == 100
+    assert grown(MOST_BLOCKS, blocks=MOST_BLOCKS, logs=0) == MOST_BLOCKS
+    assert grown(50, blocks=50, logs=ENOUGH_LOGS) == 50
+    assert grown(50, blocks=50, logs=3 * ENOUGH_LOGS) == 25
+    assert grown(1, blocks=1, logs=10**6) == 1
+
+
+def test_an_answer_that_was_asked_for_long_ago_changes_only_what_it_knows_better() -> None:
+    assert grown(50, blocks=100, logs=3 * ENOUGH_LOGS) == 50
+    assert grown(50, blocks=20, logs=3 * ENOUGH_LOGS) == 10
+    assert grown(50, blocks=20, logs=0) == 50
     assert shrunk(1) == 1
 
 
