@@ -10,7 +10,7 @@ FORGE := node_modules/@foundry-rs/forge-*/bin/forge
 # Tests of whole networks, which need the machine for themselves; the others run two at a time.
 ALONE := tests/faults tests/system tests/browser tests/scripts/test_bench.py
 
-.PHONY: up test check bench bench-index reorgs fuzz kills weeks faults lies audits replays schema twin clean install \
+.PHONY: up test check bench bench-index reorgs fuzz kills weeks faults lies mutations audits replays schema twin clean install \
 	lock artifacts format gas prove slither erc20 mutate
 
 up: install  ## PostgreSQL, a chain, contracts, sample merchants, a week of purchases, the gateway on 127.0.0.1:8000
@@ -58,6 +58,9 @@ faults: $(STAMP)/dev $(STAMP)/node  ## the long form of what nodes, databases an
 
 lies: $(STAMP)/dev $(STAMP)/node  ## the long form of the auditor's lying nodes: N lies; SEED repeats them
 	@N=$(or $(N),200) SEED=$(SEED) $(BIN)/pytest -q -s tests/audit/test_lying_nodes.py
+
+mutations: $(STAMP)/dev $(STAMP)/node  ## the long form of what is done to the audited tables: N mutations; SEED repeats them
+	@N=$(or $(N),2000) SEED=$(SEED) $(BIN)/pytest -q -s tests/audit/test_mutations.py
 
 audits: $(STAMP)/dev $(STAMP)/node  ## the long form of the clean audits: N of them while the network trades, none may alarm
 	@N=$(or $(N),100) SEED=$(or $(SEED),$(shell date +%s)) $(BIN)/pytest -q -s tests/faults/test_audits.py

@@ -21,7 +21,6 @@ from uuid import UUID
 
 import structlog
 
-from contracts.receipts import commitment
 from exchange.database import Connection, Person, one, rows
 from exchange.errors import CustomerNotFound, NotYetFinal, PointsRemain
 from exchange.gateway import Gateway
@@ -62,7 +61,7 @@ OF_PERSON: Final[tuple[LiteralString, ...]] = (
 row with its sealed key. Argument: `person`."""
 
 _MEMBERSHIPS: Final = """
-select b.merchant_id, b.id, m.programme, m.currency, m.slug
+select b.merchant_id, b.id, m.programme, m.slug
 from exchange.member b join exchange.programme m on m.id = b.merchant_id
 where b.customer_id = %s order by b.merchant_id for update of b
 """
@@ -101,19 +100,12 @@ select programme, amount from mirror.balance
 where holder = %(holder)s and amount > 0 and (%(last)s or programme = any(%(programmes)s)) order by programme
 """
 
-_FACTS: Final = """
-select id, reference, amount_minor, coalesce(store, '') as store, salt,
-       floor(extract(epoch from purchased_at))::bigint as bought
-from exchange.purchase where merchant_id = %s and customer_id = %s and salt is not null order by id
-"""
-
 # Of the times only that of acceptance stays, which the receipt was signed with.
 _CLOSE: Final = """
 update exchange.purchase p
 set reference = 'erased/' || p.id, store = null, purchased_at = to_timestamp(p.accepted_at), fingerprint = '',
-    salt = null, commitment = kept.commitment
-from unnest(%s::uuid[], %s::bytea[]) as kept (id, commitment)
-where p.merchant_id = %s and p.id = kept.id
+    salt = null
+where p.merchant_id = %s and p.customer_id = %s and p.salt is not null
 """
 
 _TOMBSTONE: Final = """
@@ -228,23 +220,10 @@ async def _erase_member(sql: Connection, person: UUID, member: Mapping[str, Any]
     place = {"merchant": member["merchant_id"], "member": member["id"], "person": person}
     for statement in OF_MEMBER:
         await sql.execute(statement, place)
-    bought = await rows(sql, _FACTS, member["merchant_id"], member["id"])
-    kept = [_commitment(row, member["currency"]) for row in bought]
-    await sql.execute(_CLOSE, ([row["id"] for row in bought], kept, member["merchant_id"]))
-    await sql.execute(_NOTE, (member["id"], member["merchant_id"], len(bought), forfeited))
+    bought = (await sql.execute(_CLOSE, (member["merchant_id"], member["id"]))).rowcount
+    await sql.execute(_NOTE, (member["id"], member["merchant_id"], bought, forfeited))
     await sql.execute(_TOMBSTONE, (member["merchant_id"], member["id"]))
-    return len(bought)
-
-
-def _commitment(row: Mapping[str, Any], currency: str) -> bytes:
-    return commitment(
-        salt=row["salt"],
-        merchant_reference=row["reference"],
-        amount_minor=row["amount_minor"],
-        currency=currency,
-        purchased_at=row["bought"],
-        store=row["store"],
-    )
+    return bought
 
 
 def _answer(noted: Mapping[str, Any]) -> dict[str, Any]:

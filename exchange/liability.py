@@ -12,7 +12,6 @@ named: what is owed at the bid as the exchange pays it (down), the cover (down),
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
@@ -26,8 +25,8 @@ from exchange.pricing import value_of
 DAY: Final = 86_400
 MOST_LINES: Final = 400
 """More than the days of a year, or the months of 33."""
-FEWEST_MONTHS: Final = 12
-"""Months whose points could all have expired, before which there is too little history to estimate from."""
+FEWEST_DAYS: Final = 365
+"""Of which all points could have expired, before which there is too little history to estimate from: all seasons."""
 SHARE: Final = 1_000_000
 """Shares are in millionths."""
 
@@ -41,7 +40,7 @@ COLUMNS: Final = (
     *("opening", *POINTS, "outstanding"),
     *("opening_margin", *MARGIN, "margin"),
     *("bid", "outstanding_at_bid", "cover"),
-    *("mature_months", "expected_redemption"),
+    *("matured", "expected_redemption"),
 )
 
 Per = Literal["day", "month", "whole"]
@@ -71,11 +70,10 @@ class End:
 
 @dataclass(frozen=True, slots=True)
 class Day:
-    """What the chain did to a programme on one day: signed sums of `POINTS` and `MARGIN`, absent if zero. The other two
-    say on which days the points were issued that expired or were clawed back on this one: base units, positive."""
+    """What the chain did to a programme on one day: signed sums of `POINTS` and `MARGIN`, absent if zero; and
+    on which days the points were issued that were clawed back on this one: base units, positive."""
 
     moved: Mapping[str, int] = field(default_factory=dict)
-    expired_of: Mapping[int, int] = field(default_factory=dict)
     clawed_back_of: Mapping[int, int] = field(default_factory=dict)
 
 
@@ -121,50 +119,48 @@ def in_force(quotes: Sequence[Quote], at: int) -> Quote | None:
 
 
 @dataclass(slots=True)
-class Months:
-    """Which share of its points a programme's holders redeem, by the months of their issue.
+class Experience:
+    """Which share of its points a programme's holders redeem, by its own history.
 
-    A month is mature once its points could all have died of inactivity: `life` days after its end. Of the points issued
-    in mature months and not clawed back, what has not expired counts as redeemed, for it was or still can be. So the
-    estimate is prudent: it never says less than what was redeemed. What expires is of a holder's newest points, for
-    older ones are spent first.
+    A point that is earned or swapped in keeps its holder's points alive for `life` days, so what has expired was issued
+    longer ago (but for points that were sent to somebody inactive: they die with the others). Of the points that were
+    issued so long ago that they could all have expired, and were not clawed back, what did not expire counts as
+    redeemed, for it was or still can be: the estimate is prudent.
     """
 
     issued: dict[int, int] = field(default_factory=dict)
-    expired: dict[int, int] = field(default_factory=dict)
+    expired: int = 0
+    matured: int = 0
+    mature: int = 0
 
     def add(self, day: int, what: Day) -> None:
-        issued = what.moved.get("earned", 0) + what.moved.get("swapped_in", 0)
-        _add(self.issued, _month(day), issued)
+        self._issue(day, what.moved.get("earned", 0) + what.moved.get("swapped_in", 0))
         for of, amount in what.clawed_back_of.items():
-            _add(self.issued, _month(of), -amount)
-        for of, amount in what.expired_of.items():
-            _add(self.expired, _month(of), amount)
+            self._issue(of, -amount)
+        self.expired -= what.moved.get("expired", 0)
 
-    def estimate(self, *, life: int, end: int) -> tuple[int, int | None]:
-        """Of the beginning of day `end`: how many mature months there are, and the share redeemed in millionths,
-        rounded up; None if the months are too few or nothing was issued in them."""
-        mature = [month for month in self.issued if _next(month) + life <= end and self.issued[month] > 0]
-        issued = sum(self.issued[month] for month in mature)
-        expired = sum(self.expired.get(month, 0) for month in mature)
-        if len(mature) < FEWEST_MONTHS:
-            return len(mature), None
-        return len(mature), SHARE - min(expired, issued) * SHARE // issued
+    def _issue(self, day: int, amount: int) -> None:
+        self.issued[day] = self.issued.get(day, 0) + amount
+        if day < self.mature:
+            self.matured += amount
 
-
-def _add(sums: dict[int, int], key: int, amount: int) -> None:
-    if amount:
-        sums[key] = sums.get(key, 0) + amount
-
-
-@functools.lru_cache(maxsize=65_536)
-def _month(day: int) -> int:
-    """The first day of a day's month."""
-    return number((date(1970, 1, 1) + timedelta(days=day)).replace(day=1))
+    def estimate(self, lives: Sequence[tuple[int, int]], at: int) -> tuple[int, int | None]:
+        """At Unix second `at`, not before an earlier one: how many points are mature, and the share of them that is
+        redeemed, in millionths, rounded up; None if they are of less than a year."""
+        before, self.mature = self.mature, max(self.mature, mature(lives, at))
+        if before < self.mature:
+            self.matured += sum(amount for day, amount in self.issued.items() if before <= day < self.mature)
+        if not self.issued or self.matured <= 0 or self.mature - min(self.issued) < FEWEST_DAYS:
+            return self.matured, None
+        return self.matured, SHARE - min(self.expired, self.matured) * SHARE // self.matured
 
 
-def _next(month: int) -> int:
-    return _month(month + 32)
+def mature(lives: Sequence[tuple[int, int]], at: int) -> int:
+    """The day before which points were issued that can all have expired by Unix second `at`. Where a life was extended,
+    what was mature stays so."""
+    known = [(since, days) for since, days in lives if since <= at]
+    ends = [*(since for since, _ in known), at][1:]
+    return max((end // DAY - days for (_, days), end in zip(known, ends, strict=True)), default=0)
 
 
 def lines(
@@ -178,26 +174,26 @@ def lines(
     """The line of each of the adjoining periods. `days` since 1970 are all that ever were, and `ends` are by the
     first day after the period; `lives` are (Unix second, days), in the chain's order."""
     sums = dict.fromkeys((*POINTS, *MARGIN), 0)
-    months, made = Months(), []
+    experience, made = Experience(), []
     order = sorted(days)
-    place = _through(days, order, 0, number(wanted[0][0]), sums, months)
+    place = _through(days, order, 0, number(wanted[0][0]), sums, experience)
     for start, end in wanted:
         before = dict(sums)
-        place = _through(days, order, place, number(end), sums, months)
+        place = _through(days, order, place, number(end), sums, experience)
         moved = {name: sums[name] - before[name] for name in sums}
-        made.append(_line(start, end, before, moved, ends[number(end)], months, quotes, lives))
+        made.append(_line(start, end, before, moved, ends[number(end)], experience, quotes, lives))
     return made
 
 
 def _through(
-    days: Mapping[int, Day], order: Sequence[int], place: int, end: int, sums: dict[str, int], months: Months
+    days: Mapping[int, Day], order: Sequence[int], place: int, end: int, sums: dict[str, int], experience: Experience
 ) -> int:
     """Adds the days before `end`; returns the place in `order` after them."""
     while place < len(order) and order[place] < end:
         day = days[order[place]]
         for name, amount in day.moved.items():
             sums[name] += amount
-        months.add(order[place], day)
+        experience.add(order[place], day)
         place += 1
     return place
 
@@ -208,7 +204,7 @@ def _line(
     before: Mapping[str, int],
     moved: Mapping[str, int],
     at: End,
-    months: Months,
+    experience: Experience,
     quotes: Sequence[Quote],
     lives: Sequence[tuple[int, int]],
 ) -> Line:
@@ -217,7 +213,7 @@ def _line(
     margin = opening_margin + sum(moved[name] for name in MARGIN)
     quote = in_force(quotes, at.at)
     owed = None if quote is None else value_of(amount=outstanding, bid=quote.bid)
-    mature, redeemed = months.estimate(life=life_at(lives, at.at), end=(at.at + 1) // DAY)
+    matured, redeemed = experience.estimate(lives, at.at)
     return {
         "start": start.isoformat(),
         "end": end.isoformat(),
@@ -233,14 +229,9 @@ def _line(
         "bid": None if quote is None else render_price(quote.bid),
         "outstanding_at_bid": None if owed is None else render_settlement(owed),
         "cover": None if not owed else render(margin * 10_000 // owed, digits=4),
-        "mature_months": mature,
+        "matured": render_points(matured),
         "expected_redemption": None if redeemed is None else render(redeemed, digits=6),
     }
-
-
-def life_at(lives: Sequence[tuple[int, int]], at: int) -> int:
-    """Days; of a programme that is not there yet, 0."""
-    return next((days for when, days in reversed(lives) if when <= at), 0)
 
 
 def midnight(day: date) -> int:

@@ -22,7 +22,6 @@ from contracts import headers, layout, receipts
 from contracts.errors import ChainError, NodeError
 from contracts.headers import Header
 from contracts.rpc import Rpc, from_hex, from_quantity, to_hex
-from exchange import purchase
 from exchange.database import Connection, one
 from exchange.errors import (
     BatchForgotten,
@@ -41,7 +40,7 @@ from exchange.relayer.batching import FACTS, Purchase, leaf_of
 RECEIPT: Final = "points-exchange/receipt/1"
 BALANCE: Final = "points-exchange/balance/1"
 TRIES: Final = 3
-"""Of reading block and proof together, between which the newest block may become another."""
+"""Of reading block and proof together, between which the newest, or the newest final, may become another."""
 
 _PURCHASE: Final = """
 select p.*, b.block as minted_in, b.entries_hash, r.promised, r.amended_at, r.signature as amended,
@@ -159,10 +158,7 @@ async def batch_of(sql: Connection, merchant: Merchant, number: int) -> list[Pur
 
 def leaves_of(merchant: Merchant, number: int, minted: Sequence[Purchase], chain_id: int) -> list[bytes]:
     """The leaves of the tree of a batch's receipts."""
-    return [
-        leaf_of(merchant.programme, merchant.currency, number, index, each, chain_id)
-        for index, each in enumerate(minted)
-    ]
+    return [leaf_of(merchant.programme, number, index, each, chain_id) for index, each in enumerate(minted)]
 
 
 def _receipt(row: dict[str, Any], merchant: Merchant, chain_id: int) -> dict[str, Any]:
@@ -175,7 +171,7 @@ def _receipt(row: dict[str, Any], merchant: Merchant, chain_id: int) -> dict[str
         "holder": checksum(row["holder"]),
         "amount": render_points(amount),
         "amount_base_units": str(amount),
-        "purchase": hexed(purchase.commit(row, merchant)),
+        "purchase": hexed(row["commitment"]),
         "accepted_at": row["accepted_at"] if first else row["amended_at"],
         "mint_by": row["mint_by"],
         "issuer": checksum(merchant.issuer),
@@ -197,10 +193,11 @@ async def read(
                 break
             except (ChainError, msgspec.DecodeError) as error:
                 raise ChainUnavailable("The node does not answer, or not in a way that can be read.") from error
-            if proof is not None and wanted in (None, proof.words[0]):
+            if proof is None:
+                continue
+            if wanted in (None, proof.words[0]):
                 return proof
-            if tag == "finalized":
-                break
+            break
     raise ChainUnavailable("The node's newest block does not have what our copy of the chain says, or not yet.")
 
 

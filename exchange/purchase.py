@@ -93,7 +93,7 @@ COLUMNS: Final = {
     "merchant_id": "uuid", "kind": "text", "rule_version": "int4", "accepted_at": "int8", "id": "uuid",
     "reference": "text", "fingerprint": "bytea", "customer_id": "uuid", "holder": "bytea", "amount_minor": "int8",
     "store": "text", "purchased_at": "timestamptz", "points": "int8", "salt": "bytea", "mint_by": "int8",
-    "signature": "bytea", "withheld": "int8", "available_at": "int8",
+    "signature": "bytea", "withheld": "int8", "available_at": "int8", "commitment": "bytea",
 }  # fmt: skip
 """Of a row that is inserted, with their types in PostgreSQL."""
 
@@ -148,7 +148,7 @@ def accept(facts: Facts, promise: Promise) -> dict[str, Any]:
 
 
 def draft(facts: Facts, promise: Promise) -> dict[str, Any]:
-    """The row of a purchase, but for the signature; `commitment` is no column, for it follows from the others."""
+    """The row of a purchase, but for the signature."""
     available_at = max(promise.now, facts.available_at)
     row: dict[str, Any] = {
         "merchant_id": promise.merchant.id,
@@ -169,7 +169,7 @@ def draft(facts: Facts, promise: Promise) -> dict[str, Any]:
         "withheld": facts.withheld,
         "available_at": available_at,
     }
-    row["commitment"] = commit(row, promise.merchant)
+    row["commitment"] = _commit(row, promise.merchant)
     return row
 
 
@@ -194,10 +194,8 @@ def values(row: Mapping[str, Any]) -> list[Any]:
     return [row[column] for column in COLUMNS]
 
 
-def commit(row: Mapping[str, Any], merchant: Merchant) -> bytes:
-    """The salted commitment to the facts of the sale, `purchase` in the receipt: kept, if the salt is gone."""
-    if row["salt"] is None:
-        return bytes(row["commitment"])
+def _commit(row: Mapping[str, Any], merchant: Merchant) -> bytes:
+    """The salted commitment to the facts of the sale, `purchase` in the receipt."""
     return commitment(
         salt=row["salt"],
         merchant_reference=row["reference"],
@@ -232,7 +230,7 @@ def answer(row: Mapping[str, Any], merchant: Merchant, chain_id: int) -> dict[st
             "holder": checksum(row["holder"]),
             "amount": earned,
             "amount_base_units": str(row["points"]),
-            "purchase": hexed(row.get("commitment") or commit(row, merchant)),
+            "purchase": hexed(row["commitment"]),
             "accepted_at": row["accepted_at"],
             "mint_by": row["mint_by"],
             "salt": None if row["salt"] is None else hexed(row["salt"]),

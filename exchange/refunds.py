@@ -22,7 +22,6 @@ from uuid_utils.compat import uuid7
 
 from contracts import eip712
 from exchange import idempotency, points, purchases, shortfalls
-from exchange import purchase as receipts
 from exchange.database import Connection, one, snapshot
 from exchange.errors import (
     PurchaseNotFound,
@@ -180,7 +179,7 @@ def _amended(gateway: Gateway, merchant: Merchant, bought: Mapping[str, Any], sh
         promise.separator,
         holder=bought["holder"],
         amount=left,
-        purchase=receipts.commit(bought, merchant),
+        purchase=bought["commitment"],
         accepted_at=promise.now,
         mint_by=bought["mint_by"],
     )

@@ -17,7 +17,7 @@ from typing import Final
 from exchange import deferral
 from exchange.deferral import ALL, PRICE_DIGITS, SHARE_DIGITS, Deferral, Estimate, Moved, estimate_of
 from exchange.errors import InvalidEstimate
-from exchange.liability import Day, Line, Months, life_at, number
+from exchange.liability import DAY, Day, Experience, Line, number
 from exchange.points import LARGEST_UINT64, parse, render, render_points
 
 COLUMNS: Final = (
@@ -96,15 +96,15 @@ def follow(
     days = sorted({*chain, *own})
     if not days:
         return
-    months, state, before = Months(), Deferral(assumed.brought_forward, assumed.settlement_price or 0), None
+    experience, state, before = Experience(), Deferral(assumed.brought_forward, assumed.settlement_price or 0), None
     for day in range(days[0], last + 1):
         what, mine = chain.get(day), own.get(day)
         if what is not None:
-            months.add(day, what)
+            experience.add(day, what)
         estimate = estimate_of(assumed.estimates, day)
         redeemed, by = estimate.redeemed, "merchant"
         if redeemed is None:
-            _, redeemed = months.estimate(life=life_at(lives, (day + 1) * 86_400 - 1), end=day + 1)
+            _, redeemed = experience.estimate(lives, (day + 1) * DAY - 1)
             by = "history"
         if redeemed is None:
             redeemed, by = ALL, "caution"

@@ -48,28 +48,12 @@ select %(first)s - 1 + width_bucket(m.block, c.firsts) as day, m.what, sum(m.amo
 from moved m, cuts c where m.block <= %(block)s group by 1, 2
 """  # noqa: S608 - of constants
 
-# What expires is what the holder got last, for older points are spent first.
-_ISSUED: Final = f"""
-with {_CUTS}, dead as (
-    select block, log_index, holder, -delta as amount from mirror.entry
-    where programme = %(programme)s and kind = 'expired' and block <= %(block)s
-), lots as (
-    select d.block, d.amount, e.block as issued, e.delta, sum(e.delta) over newest as upto
-    from dead d join mirror.entry e
-      on e.holder = d.holder and e.programme = %(programme)s and e.delta > 0
-     and (e.block, e.log_index) < (d.block, d.log_index)
-    window newest as (partition by d.block, d.log_index order by e.block desc, e.log_index desc)
-), gone as (
-    select block, issued, 'expired' as what, least(delta, amount - (upto - delta)) as amount
-    from lots where upto - delta < amount
-    union all
-    select k.block, b.block, 'clawed_back', k.burned
-    from mirror.clawback k join mirror.batch b on b.programme = k.programme and b.number = k.batch
-    where k.programme = %(programme)s and k.block <= %(block)s
-)
-select %(first)s - 1 + width_bucket(g.block, c.firsts) as day,
-       %(first)s - 1 + width_bucket(g.issued, c.firsts) as issued, g.what, sum(g.amount) as amount
-from gone g, cuts c group by 1, 2, 3
+_CLAWED_BACK: Final = f"""
+with {_CUTS}
+select %(first)s - 1 + width_bucket(k.block, c.firsts) as day,
+       %(first)s - 1 + width_bucket(b.block, c.firsts) as issued, sum(k.burned) as amount
+from cuts c, mirror.clawback k join mirror.batch b on b.programme = k.programme and b.number = k.batch
+where k.programme = %(programme)s and k.block <= %(block)s group by 1, 2
 """  # noqa: S608 - of constants
 
 _QUOTES: Final = """
@@ -155,11 +139,11 @@ async def read(sql: Connection, programme: bytes, ends: Sequence[date], *, block
         "first": newest["began"] // DAY, "last": newest["time"] // DAY, "ends": [midnight(day) for day in ends],
     }  # fmt: skip
     moved = await (await sql.execute(_MOVED, wanted)).fetchall()
-    issued = await (await sql.execute(_ISSUED, wanted)).fetchall()
+    clawed_back = await (await sql.execute(_CLAWED_BACK, wanted)).fetchall()
     closing = await (await sql.execute(_ENDS, wanted)).fetchall()
     return Chain(
         block=newest["number"], hash=newest["hash"], time=newest["time"], finalized=newest["finalized"],
-        days=_days(moved, issued),
+        days=_days(moved, clawed_back),
         quotes=[
             Quote(row["at"], int(row["bid"]), row["until"], row["effective"])
             for row in await rows(sql, _QUOTES, programme, newest["number"])
@@ -174,13 +158,12 @@ async def read(sql: Connection, programme: bytes, ends: Sequence[date], *, block
     )  # fmt: skip
 
 
-def _days(moved: Sequence[dict[str, Any]], issued: Sequence[dict[str, Any]]) -> dict[int, Day]:
-    sums: dict[int, tuple[dict[str, int], dict[int, int], dict[int, int]]] = {}
+def _days(moved: Sequence[dict[str, Any]], clawed_back: Sequence[dict[str, Any]]) -> dict[int, Day]:
+    sums: dict[int, tuple[dict[str, int], dict[int, int]]] = {}
     for row in moved:
-        sums.setdefault(row["day"], ({}, {}, {}))[0][_NAMES.get(row["what"], row["what"])] = int(row["amount"])
-    for row in issued:
-        of = sums.setdefault(row["day"], ({}, {}, {}))[1 if row["what"] == "expired" else 2]
-        of[row["issued"]] = int(row["amount"])
+        sums.setdefault(row["day"], ({}, {}))[0][_NAMES.get(row["what"], row["what"])] = int(row["amount"])
+    for row in clawed_back:
+        sums.setdefault(row["day"], ({}, {}))[1][row["issued"]] = int(row["amount"])
     return {day: Day(*parts) for day, parts in sums.items()}
 
 

@@ -254,14 +254,19 @@ purchase = Table(
     Column("purchased_at", DateTime(timezone=True), nullable=False),
     Column("points", BigInteger, CheckConstraint("points >= 0"), nullable=False),  # as promised by the receipt
     Column("rule_version", Integer),
-    Column("salt", LargeBinary),  # null once the customer was erased: the commitment stays
+    Column("salt", LargeBinary),  # null once the customer was erased, and nobody can open the commitment any more
     Column("accepted_at", BigInteger, nullable=False),  # Unix seconds, as signed
     Column("mint_by", BigInteger, nullable=False),
     Column("signature", LargeBinary, nullable=False),  # the issuer's, over the receipt
     # Its place on the chain once batched; entry number `batch_index` of batch `batch_number`.
     Column("batch_number", BigInteger),
     Column("batch_index", Integer),
-    Column("commitment", LargeBinary),  # that salt and facts made, while they were there
+    Column(  # that salt and facts made: `purchase` in the receipt
+        "commitment",
+        LargeBinary,
+        CheckConstraint("octet_length(commitment) = 32", name="purchase_commitment"),
+        nullable=False,
+    ),
     # What it earned beyond `points`: kept back for an older shortfall.
     Column("withheld", BigInteger, server_default="0", nullable=False),
     # Of `points`, what refunds took away before there was a batch: the rest is minted. Unchanged from then on.
@@ -271,11 +276,6 @@ purchase = Table(
     CheckConstraint("withheld >= 0", name="purchase_withheld"),
     CheckConstraint("cancelled between 0 and points", name="purchase_cancelled"),
     _member(),
-    CheckConstraint(
-        "(salt is null and octet_length(commitment) = 32 and commitment is not null)"
-        " or (salt is not null and commitment is null)",
-        name="purchase_salt",
-    ),
     CheckConstraint("(batch_number is null) = (batch_index is null)", name="purchase_place"),
     CheckConstraint(
         "(kind = 'sale' and amount_minor > 0 and rule_version is not null)"

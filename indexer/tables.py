@@ -100,6 +100,7 @@ batch = Table(
     Column("entries_hash", LargeBinary, nullable=False),
     Column("total", Amount, nullable=False),
     Column("count", Integer, nullable=False),
+    Index("batch_supply", "programme", "block", postgresql_include=["total"]),
 )
 
 ENTRY_KINDS = (
@@ -129,8 +130,8 @@ entry = _placed(
     Index("entry_intent", "intent", postgresql_where="intent is not null"),
     # What changed a programme's supply, but for batches, whose totals say it: few of many entries.
     Index(
-        *("entry_supply", "programme", "block"),
-        postgresql_include=["kind", "delta"],
+        *("entry_supply", "programme", "kind", "block"),
+        postgresql_include=["delta"],
         postgresql_where="kind in ('redeemed', 'swapped', 'gave', 'expired', 'clawed_back')",
     ),
 )

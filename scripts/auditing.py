@@ -160,6 +160,7 @@ def watch(
     sample: Sample = None,
     seed: Seed = None,
     every: Annotated[float, typer.Option(min=0.1, metavar="SECONDS", help="Between two looks at the nodes.")] = 10.0,
+    whole: Annotated[float, typer.Option(metavar="SECONDS", help="Until the audit begins anew, whole.")] = 3_600.0,
     stop: Annotated[bool, typer.Option("--stop", help="End with exit 1 at the first contradiction.")] = False,
 ) -> None:
     """Audit, then audit whatever becomes final, in lines of JSON. Ctrl-C ends it: exit 1 if anything was found."""
@@ -173,8 +174,8 @@ def watch(
         for number in (signal.SIGINT, signal.SIGTERM):
             asyncio.get_running_loop().add_signal_handler(number, stopping.set)
         async with run.opened(_urls(data, rpc)) as nodes:
-            with display.progress(Console(stderr=True)) as progress:
-                watch = Watch(options, nodes, progress, _tell)
+            with display.progress(Console(stderr=True), live=False) as progress:
+                watch = Watch(options, nodes, progress, _tell, lasting=whole)
                 await watch.run(every=every, stopping=stopping, stop_if_found=stop)
                 return watch
 

@@ -22,6 +22,9 @@ router = APIRouter(prefix="/v1/merchants/{id}/liability", tags=["liability"])
 
 Seeing = Annotated[Caller, requires(merchant="programme:read", operator="programme:read", auditor="programme:read")]
 
+Accounting = Annotated[Caller, requires(merchant="programme:read", auditor="programme:read")]
+"""Not the operator, who sees nobody's sales."""
+
 From = Annotated[date, Query(alias="from", description="First day (UTC).", examples=["2026-01-01"])]
 To = Annotated[date, Query(description="First day after the period.", examples=["2027-01-01"])]
 Per = Annotated[Literal["day", "month", "whole"], Query(description="One line for each day, month or the whole.")]
@@ -58,10 +61,12 @@ class LiabilityLine(BaseModel):
     bid: str | None = Field(description="Per point, of the quote in force at the end; null if none was.")
     outstanding_at_bid: str | None = Field(description="Settlement tokens, rounded down.")
     cover: str | None = Field(description="margin / outstanding_at_bid, rounded down.")
-    mature_months: int = Field(description="Months of issue whose points could all have expired by the end.")
+    matured: str = Field(
+        description="Points issued so long ago that all could have expired, but for those clawed back."
+    )
     expected_redemption: str | None = Field(
-        description="Of the points issued in mature months, the share that did not expire, rounded up; null while"
-        f" there are fewer than {liability.FEWEST_MONTHS} of them, which is too little history."
+        description="Of these, the share that did not expire, rounded up; null while they are of less than a year,"
+        " which is too little history."
     )
 
 
@@ -173,7 +178,7 @@ SettlementPrice = Annotated[
 )  # fmt: skip
 async def deferred_revenue(
     gateway: InGateway,
-    who: Seeing,
+    who: Accounting,
     id: UUID,
     start: From,
     to: To,

@@ -38,18 +38,12 @@ class Merchant(NamedTuple):
     programme: bytes
     issuer_key: bytes  # sealed
     next_batch: int
-    currency: str
 
 
 class Purchase(NamedTuple):
-    reference: str
     holder: bytes
-    amount_minor: int
-    store: str
-    purchased_at: int
     points: int  # base units that are minted
-    salt: bytes | None
-    commitment: bytes | None  # what an erased purchase keeps instead of its salt
+    commitment: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +58,7 @@ class Batch:
 
 def make_batch(*, merchant: Merchant, number: int, purchases: Sequence[Purchase], key: bytes, chain_id: int) -> Batch:
     """The batch `number` of these purchases, signed by the programme's issuer. Pure."""
-    leaves = [leaf_of(merchant.programme, merchant.currency, number, i, p, chain_id) for i, p in enumerate(purchases)]
+    leaves = [leaf_of(merchant.programme, number, i, p, chain_id) for i, p in enumerate(purchases)]
     entries = receipts.pack_entries((p.holder, p.points) for p in purchases)
     root = receipts.root(leaves)
     digest = mint_digest(
@@ -81,7 +75,7 @@ def make_batch(*, merchant: Merchant, number: int, purchases: Sequence[Purchase]
     )
 
 
-def leaf_of(programme: bytes, currency: str, number: int, index: int, purchase: Purchase, chain_id: int) -> bytes:
+def leaf_of(programme: bytes, number: int, index: int, purchase: Purchase, chain_id: int) -> bytes:
     """The receipt's leaf; its `purchase` is the commitment that the receipt was signed over."""
     return receipts.leaf(
         chain_id=chain_id,
@@ -90,23 +84,7 @@ def leaf_of(programme: bytes, currency: str, number: int, index: int, purchase: 
         index=index,
         holder=purchase.holder,
         amount=purchase.points,
-        purchase=commitment_of(purchase, currency),
-    )
-
-
-def commitment_of(purchase: Purchase, currency: str) -> bytes:
-    """Raises `ValueError` for a row that has neither salt nor commitment, which no row is."""
-    if purchase.commitment is not None:
-        return purchase.commitment
-    if purchase.salt is None:
-        raise ValueError("a purchase has neither salt nor commitment")
-    return receipts.commitment(
-        salt=purchase.salt,
-        merchant_reference=purchase.reference,
-        amount_minor=purchase.amount_minor,
-        currency=currency,
-        purchased_at=purchase.purchased_at,
-        store=purchase.store,
+        purchase=purchase.commitment,
     )
 
 
@@ -172,14 +150,10 @@ order by m.id
 """
 
 _LOCK = """
-select id, programme, issuer_key, next_batch, currency
-from exchange.merchant where id = %s for no key update skip locked
+select id, programme, issuer_key, next_batch from exchange.merchant where id = %s for no key update skip locked
 """
 
-FACTS = """
-p.reference, p.holder, p.amount_minor, coalesce(p.store, ''), floor(extract(epoch from p.purchased_at))::bigint,
-p.points - p.cancelled, p.salt, p.commitment
-"""
+FACTS = "p.holder, p.points - p.cancelled, p.commitment"
 """What a `Purchase` is read by."""
 
 # By its place in the table, for without statistics a planner would as soon look for each id among all of the merchant's

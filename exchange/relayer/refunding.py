@@ -17,7 +17,7 @@ from contracts.bindings import points_clawback
 from contracts.eip712 import clawback_digest, domain_separator
 from exchange import vault
 from exchange.calls import GAS
-from exchange.relayer.batching import FACTS, Merchant, Purchase, commitment_of, leaf_of, lock
+from exchange.relayer.batching import FACTS, Merchant, Purchase, leaf_of, lock
 
 AT_ONCE: Final = 50
 
@@ -86,11 +86,8 @@ async def _refund(connection: AsyncConnection, merchant_id: UUID, *, master: byt
 
 def clawback(merchant: Merchant, refund: Refund, minted: list[Purchase], *, key: bytes, chain_id: int) -> bytes:
     """The call, signed by the issuer: `minted` are the purchases of the refund's batch, in its order. Pure."""
-    leaves = [
-        leaf_of(merchant.programme, merchant.currency, refund.batch, index, each, chain_id)
-        for index, each in enumerate(minted)
-    ]
-    purchase = commitment_of(minted[refund.place], merchant.currency)
+    leaves = [leaf_of(merchant.programme, refund.batch, index, each, chain_id) for index, each in enumerate(minted)]
+    purchase = minted[refund.place].commitment
     digest = clawback_digest(
         domain_separator(chain_id, merchant.programme),
         batch=refund.batch,

@@ -7,7 +7,8 @@ looked up in it. The same audit can be advanced to a later block.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Final
 
@@ -18,7 +19,7 @@ from eth_hash.backends.pysha3 import keccak256 as keccak
 from contracts import bindings
 from contracts.errors import ChainError
 from contracts.rpc import from_hex, to_hex, to_quantity
-from scripts.audit import acts, chain, code, mirror, state, verify
+from scripts.audit import acts, chain, code, mirror, purchases, state, verify
 from scripts.audit.acts import Act, Network
 from scripts.audit.chain import Anchor
 from scripts.audit.code import Immutables, OtherCode
@@ -26,27 +27,39 @@ from scripts.audit.evidence import Node
 from scripts.audit.ledger import Ledger
 from scripts.audit.market import BPS
 from scripts.audit.options import Options, Progress, Step
+from scripts.audit.promises import Kept
 from scripts.audit.record import Record
 
 CLOSE: Final = 2
 """Blocks: an audit that took longer than the chain took for these goes on to the newest final block, because nodes that
 keep little history prove the state of recent blocks only."""
 
+STALE: Final = 3_600
+"""Seconds. Ethereum's final blocks are some 15 minutes old."""
+
 
 class Audit:
     """One network, replayed up to block `next - 1`, whose hash is `tip`."""
 
-    def __init__(self, options: Options, nodes: Sequence[Node], progress: Progress) -> None:
+    def __init__(
+        self,
+        options: Options,
+        nodes: Sequence[Node],
+        progress: Progress,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
         deployed = options.deployment
         self.options = options
         self.nodes = nodes
         self.progress = progress
+        self.clock = clock
         self.record = Record()
         self.network = Network(
             deployed.chain_id, deployed.factory, deployed.exchange, deployed.settlement, deployed.first_block
         )
         self.mirror = mirror.Mirror(self.network, self.record)
         self.mirrored = False
+        self.kept = Kept(deployed.chain_id)
         self.next = deployed.first_block - 1  # the mirror begins with it, and nothing of ours is in it
         self.tip: bytes | None = None
         self.ledger: Ledger | None = None
@@ -65,6 +78,11 @@ class Audit:
     async def advance(self) -> Anchor:
         """Audits up to the trusted block. Raises `NoAnchor` and `ChainError` when there is none to begin with."""
         anchor = await chain.anchor(self.nodes, self.options.block)
+        if anchor.number < self.options.deployment.first_block:
+            raise chain.NoAnchor(
+                f"Block {anchor.number} is older than the network, which begins with block"
+                f" {self.options.deployment.first_block}: wait until more is final, or name a later one with --block."
+            )
         if self.ledger is None:
             self.shared = await self._exchange(anchor)
             self.ledger = Ledger.begun(
@@ -103,10 +121,22 @@ class Audit:
         self.record.inputs["anchor"] = {"number": anchor.number, "hash": to_hex(anchor.hash), "time": anchor.time}
         if not whole:
             return
+        if self.options.block is None:
+            self._fresh(anchor)
         ledger.close()
         await self._state(ledger, anchor)
         if database is not None and self.mirrored:
             await self.mirror.end(tolerated=CLOSE)
+        folder = self.options.receipts
+        await purchases.check(self.kept, self.record, time=anchor.time, connection=database, folder=folder)
+
+    def _fresh(self, anchor: Anchor) -> None:
+        """A chain that stands still, or a node that is far behind, tells the truth of long ago."""
+        if anchor.time + STALE < self.clock():
+            message = f"the newest final block, {anchor.number}, is more than {STALE // 60} minutes old"
+            self.record.doubted("freshness", message, block=anchor.number)
+        else:
+            self.record.proved("freshness")
 
     async def _exchange(self, anchor: Anchor) -> Immutables | None:
         """The exchange's code, which says what its constructor was given; its proved hash is compared, too."""
@@ -139,6 +169,7 @@ class Audit:
                 if isinstance(act.event, bindings.ProgrammeCreated):
                     await self._limits(ledger, act, act.event)
             ledger.apply(found)
+            self.kept.apply(found)
             if self.mirrored:
                 await self.mirror.add(block, found)
             self.next, self.tip = block.number + 1, block.hash

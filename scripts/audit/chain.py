@@ -115,6 +115,10 @@ async def blocks(
     the node does not serve, either of which is in the record then; unless the last block is the anchor, nothing that
     was handed on is proved.
     """
+    if first > anchor.number:
+        if parent != anchor.hash:  # which is the block before, if nothing is new
+            record.doubted("history", f"the trusted block {anchor.number} is older than the first", block=first)
+        return
     walk = _Walk(node, network, record)
     count = 0
     try:
@@ -130,8 +134,6 @@ async def blocks(
     except (ChainError, _NotServed) as error:
         record.doubted("history", f"what the node does not serve is not proved: {error}", block=first + count)
         return
-    if count == 0:
-        record.doubted("history", f"the trusted block {anchor.number} is older than the first", block=first)
     record.proved("history", count)
 
 

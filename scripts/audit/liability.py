@@ -28,7 +28,7 @@ from scripts.audit.record import Record
 from scripts.errors import CommandFailed
 
 DAY: Final = 86_400
-FEWEST_MONTHS: Final = 12
+FEWEST_DAYS: Final = 365
 POINTS: Final = ("earned", "swapped_in", "redeemed", "swapped_out", "given", "expired", "clawed_back")
 MARGIN: Final = ("deposited", "withdrawn", "swaps_received", "swaps_paid", "gifts", "matches", "fees")
 EPOCH: Final = date(1970, 1, 1)
@@ -43,7 +43,7 @@ class NoSuchProgramme(CommandFailed):
 
 @dataclass(slots=True)
 class Books:
-    """One programme's, up to the last block that was entered. Months are numbered from year 0."""
+    """One programme's, up to the last block that was entered. Days are since 1970."""
 
     programme: bytes
     days: defaultdict[int, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
@@ -51,10 +51,8 @@ class Books:
     quotes: list[tuple[int, int, int]] = field(default_factory=list)  # in force from, bid, void after
     lives: list[tuple[int, int]] = field(default_factory=list)  # from, days
     fee_account: bytes = b""
-    received: defaultdict[bytes, list[list[int]]] = field(default_factory=lambda: defaultdict(list))
-    batches: dict[int, int] = field(default_factory=dict)  # the months of their issue
-    issued: list[tuple[int, int, int]] = field(default_factory=list)  # day, month of issue, amount
-    expired: list[tuple[int, int, int]] = field(default_factory=list)
+    batches: dict[int, int] = field(default_factory=dict)  # the days of their issue
+    issued: list[tuple[int, int, int]] = field(default_factory=list)  # on which day, of which day, how many
 
     def enter(self, block: Block, acts: Iterable[Act]) -> None:
         """A block with its acts, after the one before."""
@@ -67,8 +65,6 @@ class Books:
     def _enter(self, act: Act) -> None:
         today, event = self.days[act.time // DAY], act.event
         ours = act.emitter == self.programme
-        if ours:
-            self._holders(act)
         match event:
             case bindings.ProgrammeCreated() if event.programme == self.programme:
                 self.lives.append((act.time, event.life))
@@ -76,15 +72,15 @@ class Books:
                 self.lives.append((act.time, event.life))
             case bindings.Minted() if ours:
                 today["earned"] += event.total
-                self.batches[event.batch] = _month(act.time)
-                self._issue(act.time, _month(act.time), event.total)
+                self.batches[event.batch] = act.time // DAY
+                self._issue(act.time, act.time // DAY, event.total)
             case bindings.Redeemed() if ours:
                 today["redeemed"] -= event.amount
             case bindings.Expired() if ours:
                 today["expired"] -= event.amount
             case bindings.ClawedBack() if ours:
                 today["clawed_back"] -= event.burned
-                self._issue(act.time, self.batches.get(event.batch, _month(act.time)), -event.burned)
+                self._issue(act.time, self.batches.get(event.batch, act.time // DAY), -event.burned)
             case bindings.Swapped():
                 self._swapped(act, event, today)
             case bindings.Given() if event.programme == self.programme:
@@ -104,23 +100,10 @@ class Books:
             today["swapped_out"] -= burn.amount
         if event.into == self.programme:
             today["swapped_in"] += mint.amount
-            self._issue(act.time, _month(act.time), mint.amount)
-            self.received[mint.to].append([_month(act.time), mint.amount])
+            self._issue(act.time, act.time // DAY, mint.amount)
 
-    def _issue(self, time: int, month: int, amount: int) -> None:
-        self.issued.append((time // DAY, month, amount))
-
-    def _holders(self, act: Act) -> None:
-        """Who received points when; and of what expires, when it was received: the newest, older ones are spent."""
-        for move in act.moves:
-            if not move.is_burn:
-                self.received[move.to].append([_month(act.time), move.amount])
-        if isinstance(act.event, bindings.Expired):
-            left = act.event.amount
-            for month, amount in reversed(self.received[act.event.holder]):
-                part = min(left, amount)
-                self.expired.append((act.time // DAY, month, part))
-                left -= part
+    def _issue(self, time: int, of: int, amount: int) -> None:
+        self.issued.append((time // DAY, of, amount))
 
     def lines(self, start: date, end: date, per: Per) -> list[Line]:
         """Of the adjoining periods from `start` to before `end`."""
@@ -145,7 +128,7 @@ class Books:
         at = last * DAY - 1 if closed else self.blocks[-1][0]
         bid = self._bid(at)
         owed = None if bid is None else outstanding * bid // 10**9
-        months, share = self._redemption(at)
+        matured, share = self._redemption(at)
         return {
             "start": start.isoformat(),
             "end": end.isoformat(),
@@ -161,7 +144,7 @@ class Books:
             "bid": None if bid is None else _price(bid),
             "outstanding_at_bid": None if owed is None else _decimal(owed, 6),
             "cover": _decimal(margin * 10_000 // owed, 4) if owed else None,
-            "mature_months": months,
+            "matured": _decimal(matured, 2),
             "expected_redemption": None if share is None else _decimal(share, 6),
         }
 
@@ -170,19 +153,20 @@ class Books:
         return standing[-1][1] if standing and at <= standing[-1][2] else None
 
     def _redemption(self, at: int) -> tuple[int, int | None]:
-        """How many months are mature at a second, and which share of their points did not expire, in millionths."""
-        today = (at + 1) // DAY
-        life = max((days for since, days in self.lives if since <= at), default=0)
-        issued: Counter[int] = Counter()
-        for day, month, amount in self.issued:
-            if day <= at // DAY:
-                issued[month] += amount
-        mature = {month for month, amount in issued.items() if amount > 0 and _ends(month) + life <= today}
-        if len(mature) < FEWEST_MONTHS:
-            return len(mature), None
-        whole = sum(issued[month] for month in mature)
-        dead = sum(amount for day, month, amount in self.expired if day <= at // DAY and month in mature)
-        return len(mature), 10**6 - min(dead, whole) * 10**6 // whole
+        """Points that could all have expired by a second, and which share of them did not, in millionths."""
+        today = at // DAY
+        mature, standing = 0, 0
+        for since, days in self.lives:
+            if since <= at:
+                mature = max(mature, since // DAY - standing) if standing else 0
+                standing = days
+        mature = max(mature, today - standing) if standing else 0
+        known = [(of, amount) for day, of, amount in self.issued if day <= today]
+        matured = sum(amount for of, amount in known if of < mature)
+        if matured <= 0 or mature - min(of for of, _ in known) < FEWEST_DAYS:
+            return matured, None
+        expired = -sum(sums["expired"] for day, sums in self.days.items() if day <= today)
+        return matured, 10**6 - min(expired, matured) * 10**6 // matured
 
 
 async def proved(options: Options, nodes: Sequence[Node], programme: bytes, progress: Progress) -> tuple[Books, Record]:
@@ -238,21 +222,7 @@ def as_csv(lines: list[Line]) -> bytes:
 def _after(day: date, per: Per, end: date) -> date:
     if per == "whole":
         return end
-    return day + timedelta(days=1) if per == "day" else _first(day.year * 12 + day.month)
-
-
-def _month(time: int) -> int:
-    day = EPOCH + timedelta(days=time // DAY)
-    return day.year * 12 + day.month - 1
-
-
-def _first(month: int) -> date:
-    return date(month // 12, month % 12 + 1, 1)
-
-
-def _ends(month: int) -> int:
-    """The first day after it, since 1970."""
-    return (_first(month + 1) - EPOCH).days
+    return day + timedelta(days=1) if per == "day" else (day.replace(day=1) + timedelta(days=32)).replace(day=1)
 
 
 def _decimal(value: int, digits: int) -> str:

@@ -97,7 +97,7 @@ class Mirror:
         self._tables = self._known(columns)
         self._cursor = await self._read_cursor() if "cursor" in self._tables else None
         if self._cursor is None:
-            self.record.found("mirror", "the cursor has no row, or is no table of ours", table="cursor")
+            self.record.found("mirror", "the cursor has no row, or is no table of ours", table="cursor", id=1)
             [(highest,)] = await self._rows("select coalesce(max(number), -1) from mirror.block")
             self._top = int(highest)
         else:
@@ -105,9 +105,10 @@ class Mirror:
         return True
 
     async def add(self, block: Block, acts: Sequence[Act]) -> None:
-        """The next block. Those above the mirror's own last one are not judged."""
+        """The next block. Those above the mirror's own last one are not judged, nor is what follows on them later."""
         self._anchor = block
-        if block.number > self._top:
+        following = self._held[-1][0].number + 1 if self._held else self.judged + 1
+        if block.number > self._top or block.number > following:
             return
         self._held.append((block, acts))
         self._size += 1 + len(acts) + sum([len(act.moves) for act in acts])
@@ -131,6 +132,9 @@ class Mirror:
         if behind > tolerated:
             message = f"the mirror is {behind} blocks behind block {self._anchor.number}"
             self.record.found("freshness", message, block=self._top)
+        elif self.judged < min(self._top, self._anchor.number):
+            message = f"the mirror was behind when blocks above {self.judged} came by, and was not compared there"
+            self.record.doubted("mirror", message, block=self.judged)
         else:
             self.record.proved("freshness")
 

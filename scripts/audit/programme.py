@@ -189,8 +189,8 @@ class Programme:
         self._held(
             "refunds", whole, act, f"{event.amount} expired of 0x{event.holder.hex()}, who had {holding.balance}"
         )
-        # It did expire, whatever of the interval was possible before.
-        holding.latest = holding.earliest
+        # It did expire, so what would have kept it alive has not happened.
+        holding.latest = max(holding.earliest, min(holding.latest, today - self.terms.life - 1))
         self._take(act, act.moves[0])
         self.supply -= event.amount
 

@@ -16,6 +16,7 @@ from __future__ import annotations
 import argparse
 import base64
 import json
+import re
 import sys
 import time
 from collections.abc import Iterable, Sequence
@@ -118,7 +119,10 @@ EMPTY = keccak(b"\x80")
 
 def decode(data: bytes) -> Item:
     """RLP, in its one form. Raises `Invalid`."""
-    item, end = _item(data, 0, len(data))
+    try:
+        item, end = _item(data, 0, len(data))
+    except RecursionError:
+        raise Invalid("lists are nested deeper than anybody nests them") from None
     if end != len(data):
         raise Invalid("there is more behind what is encoded")
     return item
@@ -221,7 +225,10 @@ def storage(storage_root: bytes, slot: int, proof: Iterable[bytes] | Nodes) -> i
     """The word at the slot; 0 if it is proved that nothing is there. Raises `Invalid`."""
     nodes = proof if isinstance(proof, Nodes) else Nodes(proof)
     value = nodes.value(storage_root, slot.to_bytes(32, "big"))
-    return int.from_bytes(_bytes(decode(value)), "big") if value else 0
+    word = _bytes(decode(value)) if value else b""
+    if len(word) > 32:
+        raise Invalid("a word of storage has more than 32 bytes")
+    return int.from_bytes(word, "big")
 
 
 def _bytes(item: Item) -> bytes:
@@ -531,14 +538,19 @@ def ask_node(url: str, verdict: Verdict) -> list[str]:
 
 
 def _call(url: str, method: str, *parameters: object) -> Any:
-    import urllib.request  # which takes longer to load than a proof to verify
+    # Which take longer to load than a proof takes to verify.
+    import http.client
+    import urllib.request
 
     body = json.dumps({"jsonrpc": "2.0", "id": 1, "method": method, "params": parameters}).encode()
     request = urllib.request.Request(url, body, {"content-type": "application/json"})  # noqa: S310
-    with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310
-        told = json.load(answer)
-    if "result" not in told:
-        raise ValueError(f"the node answers {told.get('error')}")
+    try:
+        with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310
+            told = json.load(answer)
+    except http.client.HTTPException as error:
+        raise ValueError(f"half an answer: {error!r}") from error
+    if not isinstance(told, dict) or "result" not in told:
+        raise ValueError(f"it answers {str(told)[:200]}")
     return told["result"]
 
 
@@ -573,6 +585,8 @@ def run(
     if at is None:
         return 2, [*lines, "not verified: the file says nothing of the chain, so the receipt is a promise alone"]
     lines.append(f"at block {at.number} of {_moment(at.time)}: {_shown(at.hash)}")
+    if block is not None and not re.fullmatch("0x[0-9a-fA-F]{64}", block):
+        return 2, [*lines, f"not verified: {block} is no hash: 0x and 64 hexadecimal digits"]
     if block is not None and block.lower() != _shown(at.hash):
         return 1, [*lines, f"FALSE: that is another block than {block}"]
     try:

@@ -1,13 +1,15 @@
 """An audit that goes on: whole at first, then the blocks that became final since, with the ledger kept in memory.
 
 A contradiction is told once, however often it is met. Nodes that do not answer, or fall behind, are waited for. After
-a contradiction in the history the ledger may be that of a false chain, so the audit begins anew.
+a contradiction in the history the ledger may be that of a false chain, so the audit begins anew. It does so from time
+to time anyway: what SQL says of blocks that were judged may be changed later.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import time
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, Final
@@ -17,7 +19,7 @@ from scripts.audit import chain, report
 from scripts.audit.audit import Audit
 from scripts.audit.chain import Anchor, NoAnchor
 from scripts.audit.evidence import Node
-from scripts.audit.options import Options, Progress
+from scripts.audit.options import Options, Progress, Step
 
 Tell = Callable[[dict[str, Any]], None]
 
@@ -26,11 +28,14 @@ DOUBT: Final = "doubt"
 
 
 class Watch:
-    """`told` are the ids of what was told, by kind."""
+    """`told` are the ids of what was told, by kind. An audit is gone on with for `lasting` seconds."""
 
-    def __init__(self, options: Options, nodes: Sequence[Node], progress: Progress, tell: Tell) -> None:
+    def __init__(
+        self, options: Options, nodes: Sequence[Node], progress: Progress, tell: Tell, *, lasting: float = math.inf
+    ) -> None:
         self.options, self.nodes, self.progress, self.tell = options, nodes, progress, tell
-        self.audit = Audit(options, nodes, progress)
+        self.lasting = lasting
+        self._begin_anew()
         self.told: dict[str, set[str]] = {CONTRADICTION: set(), DOUBT: set()}
 
     @property
@@ -47,6 +52,8 @@ class Watch:
 
     async def round(self) -> None:
         """Audits what is new, if anything is."""
+        if time.monotonic() - self.begun > self.lasting:
+            self._begin_anew()
         try:
             newest = await chain.anchor(self.nodes, None)
             if not self._is_new(newest):
@@ -56,8 +63,12 @@ class Watch:
             self._say("unreachable", message=str(error))
             return
         self._report(anchor)
+        self.audit.progress = _quietly  # of a whole audit it is told how far it is, of some blocks not
         if self.audit.tip != anchor.hash:
-            self.audit = Audit(self.options, self.nodes, self.progress)
+            self._begin_anew()
+
+    def _begin_anew(self) -> None:
+        self.audit, self.begun = Audit(self.options, self.nodes, self.progress), time.monotonic()
 
     def _is_new(self, newest: Anchor) -> bool:
         audit = self.audit
@@ -87,12 +98,19 @@ class Watch:
             contradictions=len(self.told[CONTRADICTION]),
             doubts=len(self.told[DOUBT]),
         )
-        # What was told is told; a doubt of this round is none of the next.
-        self.audit.record.findings.clear()
-        self.audit.record.doubts.clear()
+        # What was told is told; the next round proves anew.
+        record = self.audit.record
+        record.findings.clear()
+        record.doubts.clear()
+        for tally in record.tallies.values():
+            tally.proved = tally.skipped = 0
 
     def _say(self, kind: str, **what: Any) -> None:
         self.tell({"kind": kind, "at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), **what})
+
+
+def _quietly(_: Step) -> None:
+    pass
 
 
 async def _unless(stopping: asyncio.Event, work: Coroutine[Any, Any, None]) -> None:

@@ -20,8 +20,8 @@ from pydantic import BaseModel
 _KEY = "insert into exchange.idempotency (scope, key, fingerprint, subject) values (%s, %s, '', %s)"
 _PURCHASE = """
 insert into exchange.purchase (merchant_id, id, reference, fingerprint, customer_id, holder, amount_minor, store,
-    purchased_at, points, rule_version, salt, accepted_at, mint_by, signature)
-values (%s, %s, %s, '', %s, %s, %s, %s, %s, %s, 1, %s, 0, 0, %s)
+    purchased_at, points, rule_version, salt, accepted_at, mint_by, signature, commitment)
+values (%s, %s, %s, '', %s, %s, %s, %s, %s, %s, 1, %s, 0, 0, %s, %s)
 """
 
 
@@ -59,7 +59,7 @@ def application() -> FastAPI:
                 _PURCHASE,
                 (
                     merchant, made, body.reference, customer, bytes(20), amount, body.store, body.purchased_at, amount,
-                    bytes(16), bytes(65),
+                    bytes(16), bytes(65), bytes(32),
                 ),
             )  # fmt: skip
         return Accepted(id=made, points=amount)

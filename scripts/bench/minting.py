@@ -56,10 +56,11 @@ with bought as materialized (
 )
 insert into exchange.purchase
     (merchant_id, id, reference, fingerprint, customer_id, holder, amount_minor, store, purchased_at, points,
-     rule_version, salt, accepted_at, mint_by, signature)
+     rule_version, salt, accepted_at, mint_by, signature, commitment)
 select b.merchant_id, b.id, 'bench/' || b.n, sha256(b.id::text::bytea), c.id, c.holder, 100 + b.n %% 5000, '12', now(),
        100 + b.n %% 5000, 1, substr(sha256(b.id::text::bytea), 1, 16), extract(epoch from now())::bigint,
-       extract(epoch from now())::bigint + 86400, sha256('r') || sha256('s') || '\\x1b01'
+       extract(epoch from now())::bigint + 86400, sha256('r') || sha256('s') || '\\x1b01',
+       sha256(b.id::text::bytea)
 from bought b join customers c on c.place = b.customer
 """
 

@@ -21,10 +21,14 @@ from tests.relayer.rig import OPERATOR
 
 @dataclass(frozen=True)
 class Lived:
-    """What is left of a world: its database, and its chain as an auditor sees it."""
+    """What is left of a world: its database, its chain as an auditor sees it, and folders of what its merchants were
+    answered: at once, later with the places of their purchases, and as an export with proofs."""
 
     database: str
     past: Past
+    receipts: Path
+    places: Path
+    exports: Path
 
 
 @pytest.fixture(scope="session")
@@ -44,7 +48,7 @@ def lived(postgres_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterat
         past = asyncio.run(_live(database, node, made, folder))
     finally:
         node.kill()
-    yield Lived(database, past)
+    yield Lived(database, past, folder / "receipts", folder / "places", folder / "exports")
     with psycopg.connect(postgres_url, autocommit=True) as connection:
         connection.execute(f'drop database "{name}" with (force)')
 
@@ -52,5 +56,14 @@ def lived(postgres_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterat
 async def _live(database: str, node: Anvil, made: Deployment, folder: Path) -> Past:
     async with open_world(database, node, made, folder) as world:
         await world.rig.rpc.call("evm_setAutomine", False)
-        await live(world)
+        grocer, florist = await live(world)
+        for name in ("receipts", "places", "exports"):
+            (folder / name).mkdir()
+        (folder / "receipts" / "answers.jsonl").write_text("\n".join(world.receipts))
+        for shop in (grocer, florist):
+            statuses = ",".join(await world.statuses(shop))
+            (folder / "places" / f"{shop.slug}.json").write_text(f"[{statuses}]")
+        refunds = [answer for answer in world.receipts if '"amended' in answer or '"cancelled"' in answer]
+        (folder / "places" / "refunds.jsonl").write_text("\n".join(refunds))
+        (folder / "exports" / "ann.zip").write_bytes(await world.export(grocer, "ann"))
         return await world.past()

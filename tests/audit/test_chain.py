@@ -251,6 +251,28 @@ def test_a_chain_that_leads_to_another_hash_than_the_trusted_one_is_found(histor
     assert record.tallies["history"].proved == 0
 
 
+def test_where_nothing_is_new_nothing_is_doubted(history: History) -> None:
+    anchor = look(history).anchor
+    assert anchor is not None
+
+    async def walk(record: Record, parent: bytes | None) -> list[Block]:
+        async with Endpoint(history.url, waits=()) as endpoint:
+            walked = chain.blocks(
+                endpoint,
+                first=anchor.number + 1,
+                anchor=anchor,
+                network=history.network(),
+                record=record,
+                parent=parent,
+            )
+            return [block async for block in walked]
+
+    for parent, doubts in ((anchor.hash, 0), (None, 1), (bytes(32), 1)):
+        record = Record()
+        assert asyncio.run(walk(record, parent)) == []
+        assert (record.findings, len(record.doubts)) == ([], doubts)
+
+
 HASHED = {
     "eth_getBlockByNumber": {
         "hash", "transactions", "parentHash", "sha3Uncles", "miner", "stateRoot", "transactionsRoot", "receiptsRoot",

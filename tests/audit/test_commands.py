@@ -1,8 +1,10 @@
-"""`points audit` as its users run it: processes of their own, on a real node, with exit codes that a script can use."""
+"""`points audit` as its users run it, on a real node: what it says, and exit codes that a script can use."""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import io
 import json
 import signal
 import subprocess
@@ -18,6 +20,7 @@ import pytest
 from contracts import layout
 from contracts.deployment import Deployment
 from contracts.rpc import Rpc, to_hex
+from scripts import cli
 from scripts.audit import report
 from tests.audit.market import PEOPLE, Market, opened
 from tests.conftest import ROOT, Anvil, free_port
@@ -39,16 +42,22 @@ class Place:
     def deployment(self) -> Deployment:
         return self.market.network.deployment
 
-    def command(self, *arguments: str) -> list[str]:
+    def arguments(self, *arguments: str) -> list[str]:
         data = [] if arguments[:1] in (("diff",), ("check-report",)) else ["--data", str(self.folder)]
-        return [sys.executable, "-m", "scripts.cli", "audit", *arguments, *data]
+        return ["audit", *arguments, *data]
 
     def audit(self, *arguments: str, node: bool = True) -> tuple[int, str]:
-        """Exit code and output."""
+        """Exit code and output of the command, in this process."""
         asked = ["--rpc", self.node.url, "--deployment", str(self.folder / "deployment.json")] if node else []
-        whole = self.command(*arguments, *asked)
-        done = subprocess.run(whole, cwd=ROOT, capture_output=True, text=True, check=False, timeout=120)
-        return done.returncode, done.stdout + done.stderr
+        told = io.StringIO()
+        with pytest.MonkeyPatch.context() as patch, contextlib.ExitStack() as stack:
+            patch.setattr(sys, "argv", ["points", *self.arguments(*arguments, *asked)])
+            stack.enter_context(contextlib.redirect_stdout(told))
+            stack.enter_context(contextlib.redirect_stderr(told))
+            with pytest.raises(SystemExit) as ended:
+                cli.main()
+        assert isinstance(ended.value.code, int)
+        return ended.value.code, told.getvalue()
 
     def do(self, act: Callable[[Network], Any]) -> None:
         async def run() -> None:
@@ -57,6 +66,16 @@ class Place:
                 await act(self.market.network)
 
         asyncio.run(run())
+
+    @property
+    def first(self) -> str:
+        """The hash of the genesis block."""
+
+        async def ask() -> str:
+            async with Rpc(self.node.url) as rpc:
+                return str((await rpc.call("eth_getBlockByNumber", "0x0", False))["hash"])
+
+        return asyncio.run(ask())
 
     def trade(self, blocks: int) -> None:
         self.do(lambda _: self.market.trade(blocks))
@@ -183,6 +202,7 @@ def test_what_cannot_be_audited_is_one_sentence_and_exit_2(place: Place) -> None
         (("--rpc", f"http://127.0.0.1:{free_port()}", "--output", other), "Cannot connect"),
         (("--block", "0x12",), "is no block's hash"),
         (("--block", "0x" + "ab" * 32), "does not know block"),
+        (("--block", place.first), "older than the network"),
         (("--sample", "3", "--all"), "not both"),
         (("--receipts", "nowhere"), "no folder of receipts"),
     ):  # fmt: skip
@@ -207,9 +227,8 @@ def lines(watching: subprocess.Popen[str], kind: str) -> dict[str, Any]:
 
 def watch(place: Place, *arguments: str) -> subprocess.Popen[str]:
     asked = ("--rpc", place.node.url, "--deployment", str(place.folder / "deployment.json"), "--every", "0.1")
-    return subprocess.Popen(
-        place.command("watch", *asked, *arguments), cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
+    command = [sys.executable, "-m", "scripts.cli", *place.arguments("watch", *asked, *arguments)]
+    return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
 def test_a_watch_follows_the_final_blocks_and_alarms_at_what_contradicts(place: Place) -> None:

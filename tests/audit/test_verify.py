@@ -10,9 +10,11 @@ import os
 import random
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +31,7 @@ from contracts.rpc import Rpc, to_hex
 from exchange import proofs
 from exchange.proofs import Proof
 from scripts import verify_proof
-from scripts.audit import verify
+from scripts.audit import tries, verify
 from scripts.audit.verify import Invalid
 from tests.conftest import Anvil, free_port
 from tests.contracts.node import NodeChain
@@ -306,6 +308,25 @@ def test_a_proof_is_of_the_newest_final_block_unless_that_has_not_what_is_wanted
     chain._request("evm_revert", before)
 
 
+def test_what_nobody_would_make_is_refused_and_breaks_nothing(life: Life) -> None:
+    nested = b"\x80"
+    while len(nested) < 10_000:
+        nested = tries.sequence(nested)
+    wide = tries.sequence(tries.string(b"\x20" + keccak(bytes(32))), tries.string(tries.string(b"\x01" * 40)))
+    for made in (nested, wide, b"", b"\xc0", b"\xc2\x80\x80", b"\xc2\x40\x80", b"\xf8"):
+        for kind in ("receipt", "balance"):
+            honest = FILES[kind](life)
+            with pytest.raises(Invalid):
+                verify.verify(json.dumps({**honest, "header": base64.b64encode(made).decode()}))
+            for place in range(len(honest["nodes"])):
+                nodes = [*honest["nodes"]]
+                nodes[place] = base64.b64encode(made).decode()
+                with pytest.raises(Invalid):
+                    verify.verify(json.dumps({**honest, "nodes": nodes}))
+        with pytest.raises(Invalid):
+            verify.storage(keccak(made), 0, [made])
+
+
 # --- the program
 
 
@@ -326,6 +347,7 @@ def test_the_file_alone_verifies_with_nothing_but_python(life: Life, tmp_path: P
     assert f"signed by {to_hex(life.programme.issuer.address)}" in proved.stdout
     assert _program(path).returncode == 2  # nobody said that the block is the chain's
     assert _program(path, "--block", "0x" + "11" * 32).returncode == 1
+    assert _program(path, "--block", hash_[2:]).returncode == 2
     assert _program(bad, "--block", hash_).returncode == 1
     assert _program(tmp_path / "none.json").returncode == 2
     ast.parse(Path(verify.__file__).read_text(), feature_version=(3, 9))
@@ -359,6 +381,27 @@ def test_a_node_says_whether_the_block_is_the_chains_and_shows_the_code(life: Li
         assert _program(path, "--rpc", other.url).returncode == 1
     finally:
         other.kill()
+
+
+@pytest.mark.parametrize(
+    "told", [b"", b"[]", b"1", b"null", b"{}", b'{"result": 5}', b'{"result": {}}', b'{"result": "0x"}', b"\xff"]
+)
+def test_a_node_that_answers_nonsense_verifies_nothing(life: Life, tmp_path: Path, told: bytes) -> None:
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(told)
+
+        def log_message(self, *arguments: object) -> None: ...
+
+    path = tmp_path / "receipt.json"
+    path.write_text(json.dumps(life.receipt(3)))
+    with HTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        code, lines = verify.run(str(path), rpc=f"http://127.0.0.1:{server.server_port}")
+        server.shutdown()
+    assert (code, lines[-1][:33]) == (2, "not verified: the node could not ")
 
 
 def test_a_receipt_that_somebody_else_than_the_issuer_signed_is_found_by_the_code(life: Life, tmp_path: Path) -> None:

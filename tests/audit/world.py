@@ -75,6 +75,7 @@ class World:
     indexing: follow.Mirror
     clock: list[float]
     people: dict[str, LocalAccount] = field(default_factory=dict)
+    receipts: list[str] = field(default_factory=list)  # what merchants were answered
     charity: bytes = b""
     foreign: bytes = b""
 
@@ -130,6 +131,8 @@ class World:
     async def post(self, path: str, body: object, auth: dict[str, str]) -> Any:
         answer = await self.client.http.post(path, json=body, headers={**auth, "idempotency-key": uuid4().hex})
         assert answer.status_code in (200, 201, 202), (path, answer.text)
+        if path.startswith(("/v1/purchases", "/v1/opening-balances")):
+            self.receipts.append(answer.text)
         return answer.json()
 
     async def open_shop(self, slug: str) -> Shop:
@@ -161,6 +164,23 @@ class World:
         answer = await self.post("/v1/purchases/bulk", body, shop.auth)
         assert answer["refused"] == 0, answer
         return [each["purchase"] for each in answer["results"]]
+
+    async def statuses(self, shop: Shop) -> list[str]:
+        """How far each of the shop's purchases has come, and where on the chain it is."""
+        found = []
+        for (id,) in await self.rig.all("select id from exchange.purchase where merchant_id = %s order by id", shop.id):
+            answer = await self.client.http.get(f"/v1/purchases/{id}", headers=shop.auth)
+            assert answer.status_code == 200, answer.text
+            found.append(answer.text)
+        return found
+
+    async def export(self, shop: Shop, member: str) -> bytes:
+        """All that the shop holds of its member."""
+        query = "select id from exchange.member where merchant_id = %s and reference = %s"
+        [(id,)] = await self.rig.all(query, shop.id, member)
+        answer = await self.client.http.post(f"/v1/customers/{id}/export", headers=shop.auth)
+        assert answer.status_code == 200, answer.text
+        return answer.content
 
     async def refund(self, shop: Shop, purchase: Any, amount: str | None = None) -> Any:
         body = {"reference": uuid4().hex, **({} if amount is None else {"amount": amount})}
@@ -202,7 +222,7 @@ async def open_world(database: str, anvil: Anvil, made: Deployment, folder: Path
             yield world
 
 
-async def live(world: World) -> None:
+async def live(world: World) -> tuple[Shop, Shop]:
     """The whole story; afterwards nothing is under way but what waits for its return window."""
     grocer, florist = await world.open_shop("grocer"), await world.open_shop("florist")
     await world.settle()
@@ -213,6 +233,7 @@ async def live(world: World) -> None:
     await _act(world, grocer)
     await _refund(world, grocer)
     await _go_abroad(world, grocer)
+    return grocer, florist
 
 
 async def _open_market(world: World, grocer: Shop, florist: Shop) -> None:

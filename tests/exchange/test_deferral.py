@@ -6,7 +6,7 @@ from __future__ import annotations
 from fractions import Fraction
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from exchange.deferral import ALL, Day, Deferral, Estimate, Moved, allocate, estimate_of, nearest
@@ -139,6 +139,7 @@ def test_an_estimate_holds_from_its_day_on_and_the_first_before() -> None:
 # --- in any history
 
 
+@settings(deadline=None)
 @given(st.integers(0, 10**30), st.integers(1, 10**30))
 def test_nearest_is_the_nearest_and_halves_go_to_even(numerator: int, denominator: int) -> None:
     found, exact = nearest(numerator, denominator), Fraction(numerator, denominator)
@@ -146,6 +147,7 @@ def test_nearest_is_the_nearest_and_halves_go_to_even(numerator: int, denominato
     assert abs(found - exact) <= Fraction(1, 2)
 
 
+@settings(deadline=None)
 @given(st.integers(0, 10**15), st.integers(0, 10**15), st.integers(0, 10**12), st.integers(0, ALL), st.integers(0, ALL))
 def test_a_share_of_a_price_is_never_more_than_it_and_grows_with_what_is_expected(
     price: int, points: int, point_price: int, one: int, other: int
@@ -165,6 +167,7 @@ steps = st.tuples(
 )
 
 
+@settings(deadline=None)
 @given(st.lists(steps, max_size=40), amounts)
 def test_in_any_history_nothing_is_lost_the_liability_is_never_negative_and_all_is_earned_in_the_end(
     history: list[tuple[int, dict[str, int], int, int, int, int, int, int, int, int, int]], brought_forward: int
@@ -203,6 +206,7 @@ def test_in_any_history_nothing_is_lost_the_liability_is_never_negative_and_all_
     assert brought == (deferral.brought_forward == 0) or brought_forward == 0
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(amounts, amounts, st.integers(0, 1_000)), min_size=1, max_size=20), st.integers(1, ALL))
 def test_one_months_points_earn_what_the_formula_says_however_often_one_looks(
     days: list[tuple[int, int, int]], redeemed: int

@@ -7,24 +7,24 @@ from datetime import date, timedelta
 from decimal import Decimal
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from exchange.errors import InvalidPeriod, PeriodTooLong
 from exchange.liability import (
     DAY,
-    FEWEST_MONTHS,
     MARGIN,
     MOST_LINES,
     POINTS,
     Day,
     End,
+    Experience,
     Line,
-    Months,
     Per,
     Quote,
     in_force,
     lines,
+    mature,
     midnight,
     number,
     periods,
@@ -51,6 +51,7 @@ histories = st.dictionaries(
 dates = st.integers(-60, 420).map(lambda days: FIRST + timedelta(days=days))
 
 
+@settings(deadline=None)
 @given(histories, dates, st.integers(1, 300), st.sampled_from(["day", "month", "whole"]))
 def test_opening_and_movements_are_the_closing_and_adjoining_periods_are_the_whole(
     days: dict[int, Day], start: date, length: int, per: Per
@@ -70,6 +71,7 @@ def test_opening_and_movements_are_the_closing_and_adjoining_periods_are_the_who
         assert units(whole, closing) == Decimal(ever).scaleb(-2 if closing == "outstanding" else -6)
 
 
+@settings(deadline=None)
 @given(dates, st.integers(1, 400), st.sampled_from(["day", "month", "whole"]))
 def test_periods_follow_each_other_without_a_gap(start: date, length: int, per: Per) -> None:
     end = start + timedelta(days=length)
@@ -115,33 +117,41 @@ def test_a_quote_that_was_announced_holds_from_its_second_on_unless_another_came
     assert in_force([first, announced, Quote(99, 3, 999, 300)], 250) is first
 
 
-def month(place: int) -> int:
-    return number(date(2030 + place // 12, place % 12 + 1, 1))
-
-
 def test_of_what_could_have_expired_what_did_not_was_redeemed() -> None:
-    """By hand: 12 months of 100 points; 150 of the mature ones expired, 30 were clawed back: 1 - 150 / 1,170."""
-    months = Months()
-    for place in range(FEWEST_MONTHS):
-        months.add(month(place), Day({"earned": 80_00, "swapped_in": 20_00}))
-    months.add(month(20), Day({}, {month(0): 90_00, month(1) + 27: 60_00}, {month(2) + 3: 30_00}))
-    assert months.estimate(life=30, end=month(13)) == (FEWEST_MONTHS, 871_795)
-    assert months.estimate(life=32, end=month(13)) == (FEWEST_MONTHS - 1, None)
-    months.add(month(21), Day({}, {month(12): 5_00}))
-    assert months.estimate(life=30, end=month(24)) == (FEWEST_MONTHS, 871_795), "of a month with no points to expire"
+    """By hand: 100 points a day, a life of 30 days; of 40,000 mature ones 30 were clawed back and 1,000 expired:
+    1 - 1,000 / 39,970, up."""
+    experience, lives = Experience(), [(0, 30)]
+    for day in range(500):
+        experience.add(day, Day({"earned": 80_00, "swapped_in": 20_00}))
+    experience.add(500, Day({"expired": -1_000_00}, {7: 30_00, 450: 50_00}))
+    assert experience.estimate(lives, 430 * DAY) == (39_970_00, 974_982)
+    assert experience.estimate(lives, 500 * DAY)[0] == 46_920_00, (
+        "the 450th day is not mature, so what it lost counts not"
+    )
+    assert Experience({0: 5_00}).estimate(lives, 394 * DAY) == (5_00, None), "less than a year"
+    assert Experience({0: 5_00}).estimate(lives, 395 * DAY) == (5_00, 1_000_000)
+    assert Experience().estimate(lives, 999 * DAY) == (0, None)
 
 
-@given(st.lists(st.tuples(st.integers(0, 30), st.integers(1, 10**9), st.integers(0, 1_000)), max_size=60))
+def test_what_was_mature_before_a_life_was_extended_stays_so() -> None:
+    lives = [(0, 30), (100 * DAY, 60)]
+    assert [mature(lives, day * DAY) for day in (0, 99, 100, 129, 130, 131)] == [-30, 69, 70, 70, 70, 71]
+    assert mature([], 5 * DAY) == 0
+
+
+@settings(deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 900), st.integers(1, 10**9), st.integers(0, 1_000)), max_size=60))
 def test_the_share_redeemed_is_never_less_than_what_was(history: list[tuple[int, int, int]]) -> None:
-    months, issued, expired = Months(), 0, 0
-    for place, amount, part in history:
+    experience, issued, expired = Experience(), 0, 0
+    for day, amount, part in sorted(history):
         dead = amount * part // 1_000
         issued, expired = issued + amount, expired + dead
-        months.add(month(place), Day({"earned": amount}, {month(place): dead} if dead else {}))
-    count, share = months.estimate(life=0, end=month(100))
-    assert count == len({place for place, _, _ in history})
-    assert (share is None) == (count < FEWEST_MONTHS)
-    if share is not None:
+        experience.add(day, Day({"earned": amount, "expired": -dead}))
+        experience.estimate([(0, 30)], day * DAY)  # looking before changes nothing
+    matured, share = experience.estimate([(0, 30)], 2_000 * DAY)
+    assert matured == issued
+    if history:
+        assert share is not None
         assert issued - expired <= Decimal(share) * issued / 10**6 < issued - expired + Decimal(issued) / 10**6
 
 

@@ -80,7 +80,7 @@ async def test_every_kind_of_movement_has_its_column(client: Client) -> None:
         "given": "-3.00", "expired": "-21.00", "clawed_back": "-5.00", "outstanding": "65.50",
         "opening_margin": "9.000000", "deposited": "0.000000", "withdrawn": "-1.000000", "swaps_received": "0.019800",
         "swaps_paid": "-0.070000", "gifts": "-0.030000", "matches": "-0.040000", "fees": "0.000000",
-        "margin": "7.879800", "bid": "0.01", "outstanding_at_bid": "0.655000", "cover": "12.0302", "mature_months": 0,
+        "margin": "7.879800", "bid": "0.01", "outstanding_at_bid": "0.655000", "cover": "12.0302", "matured": "120.00",
         "expected_redemption": None,
     }  # fmt: skip
     assert (april["closed"], april["block"], april["outstanding"]) == (False, 6, "65.50")

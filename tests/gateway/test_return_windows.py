@@ -286,7 +286,7 @@ async def test_pending_points_cost_the_batcher_nothing(client: Client, clock: Cl
     await buy(client, shop)
     columns = (
         "merchant_id, reference, fingerprint, customer_id, holder, amount_minor, purchased_at, points, rule_version,"
-        " salt, accepted_at, mint_by, signature"
+        " salt, accepted_at, mint_by, signature, commitment"
     )
     client.chain.run(
         f"insert into exchange.purchase (id, {columns}, available_at)"  # noqa: S608

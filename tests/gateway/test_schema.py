@@ -13,6 +13,7 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 from pydantic import ValidationError
 
+from contracts import receipts
 from exchange import tables
 from exchange.database import MIGRATIONS, create_schema
 from exchange.scopes import SCOPES
@@ -90,6 +91,45 @@ def test_keys_that_were_made_before_there_were_scopes_may_do_what_they_could(dat
     assert [(role, set(scopes), end) for role, scopes, end in found] == [
         ("merchant", set(SCOPES["merchant"]), None), ("operator", set(SCOPES["operator"]), None),
     ]  # fmt: skip
+
+
+def test_purchases_of_before_get_the_commitment_that_their_receipts_were_signed_over(database: str) -> None:
+    revisions = Config()
+    revisions.set_main_option("script_location", str(MIGRATIONS))
+    revisions.attributes["url"] = database
+    command.upgrade(revisions, "0060")
+    merchant, kept = "00000000-0000-0000-0000-000000000001", b"k" * 32
+    sold: dict[str, Any] = {"salt": b"s" * 16, "amount_minor": 1234, "currency": "JPY", "purchased_at": 1767323045}
+    with psycopg.connect(database) as connection:
+        connection.execute(
+            "insert into exchange.merchant (id, slug, name, symbol, currency, minor_digits, programme, owner, issuer,"
+            " issuer_key) values (%s, 'a', 'A', 'A', 'JPY', 0, %s, %s, %s, '')",
+            (merchant, bytes(20), bytes(20), bytes(20)),
+        )
+        connection.execute(
+            "insert into exchange.member (merchant_id, reference, id) values (%s, 'm', %s)", (merchant, merchant)
+        )
+        rows = (("till/1", None, sold["salt"], None), ("till/2", "Main", sold["salt"], None), ("x", None, None, kept))
+        for reference, store, salt, commitment in rows:
+            connection.execute(
+                "insert into exchange.purchase (merchant_id, id, reference, fingerprint, customer_id, holder,"
+                " amount_minor, store, purchased_at, points, rule_version, salt, commitment, accepted_at, mint_by,"
+                " signature) values (%s, gen_random_uuid(), %s, '', %s, %s, 1234, %s, to_timestamp(1767323045.5), 1,"
+                " 1, %s, %s, 0, 0, '')",
+                (merchant, reference, merchant, bytes(20), store, salt, commitment),
+            )
+    command.upgrade(revisions, "head")
+    with psycopg.connect(database) as connection:
+        found = connection.execute("select commitment from exchange.purchase order by reference").fetchall()
+    assert [row[0] for row in found] == [
+        receipts.commitment(merchant_reference="till/1", store="", **sold),
+        receipts.commitment(merchant_reference="till/2", store="Main", **sold),
+        kept,
+    ]
+    command.downgrade(revisions, "0060")
+    with psycopg.connect(database) as connection:
+        left = connection.execute("select commitment from exchange.purchase where commitment is not null").fetchall()
+    assert left == [(kept,)]
 
 
 def test_production_refuses_the_development_secrets() -> None:

@@ -64,11 +64,11 @@ def test_whatever_chain_and_nodes_do_the_mirror_holds_what_a_fresh_one_would(dat
 
 
 def _campaign(databases: list[tuple[str, str]]) -> Counts:
-    """Lives in several processes, in portions of ten, so that there is something to tell meanwhile."""
+    """Lives in several processes, in portions of two, so that there is something to tell meanwhile."""
     counts, begun = Counts(), time.monotonic()
     everyone = range(-(-N // LIFE))
     with ProcessPoolExecutor(PROCESSES, mp_context=get_context("spawn")) as pool:
-        waiting = [everyone[start : start + 10] for start in range(0, len(everyone), 10)]
+        waiting = [everyone[start : start + 2] for start in range(0, len(everyone), 2)]
         free = list(databases)
         running: dict[Future[Counts], tuple[str, str]] = {}
         while waiting or running:

@@ -215,7 +215,8 @@ class Rig:
             )
             copy = (
                 "copy exchange.purchase (merchant_id, id, reference, fingerprint, customer_id, holder, amount_minor,"
-                " store, purchased_at, points, rule_version, salt, accepted_at, mint_by, signature) from stdin"
+                " store, purchased_at, points, rule_version, salt, accepted_at, mint_by, signature, commitment)"
+                " from stdin"
             )
             async with cursor.copy(copy) as rows:
                 for i in range(many):
@@ -224,6 +225,7 @@ class Rig:
                     await rows.write_row((
                         programme.merchant, uuid.uuid4(), reference, b"f", customer, holder, points or 1, "12", now,
                         points, 1, b"s" * 16, int(now.timestamp()), int(now.timestamp()) + 86_400, b"",
+                        uuid.uuid4().bytes * 2,
                     ))  # fmt: skip
 
     async def send_intent(
