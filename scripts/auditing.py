@@ -174,7 +174,7 @@ def watch(
         for number in (signal.SIGINT, signal.SIGTERM):
             asyncio.get_running_loop().add_signal_handler(number, stopping.set)
         async with run.opened(_urls(data, rpc)) as nodes:
-            with display.progress(Console(stderr=True)) as progress:
+            with display.progress(Console(stderr=True), live=False) as progress:
                 watch = Watch(options, nodes, progress, _tell, lasting=whole)
                 await watch.run(every=every, stopping=stopping, stop_if_found=stop)
                 return watch

@@ -22,6 +22,9 @@ router = APIRouter(prefix="/v1/merchants/{id}/liability", tags=["liability"])
 
 Seeing = Annotated[Caller, requires(merchant="programme:read", operator="programme:read", auditor="programme:read")]
 
+Accounting = Annotated[Caller, requires(merchant="programme:read", auditor="programme:read")]
+"""Not the operator, who sees nobody's sales."""
+
 From = Annotated[date, Query(alias="from", description="First day (UTC).", examples=["2026-01-01"])]
 To = Annotated[date, Query(description="First day after the period.", examples=["2027-01-01"])]
 Per = Annotated[Literal["day", "month", "whole"], Query(description="One line for each day, month or the whole.")]
@@ -175,7 +178,7 @@ SettlementPrice = Annotated[
 )  # fmt: skip
 async def deferred_revenue(
     gateway: InGateway,
-    who: Seeing,
+    who: Accounting,
     id: UUID,
     start: From,
     to: To,

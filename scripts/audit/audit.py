@@ -7,7 +7,8 @@ looked up in it. The same audit can be advanced to a later block.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Final
 
@@ -33,15 +34,25 @@ CLOSE: Final = 2
 """Blocks: an audit that took longer than the chain took for these goes on to the newest final block, because nodes that
 keep little history prove the state of recent blocks only."""
 
+STALE: Final = 3_600
+"""Seconds. Ethereum's final blocks are some 15 minutes old."""
+
 
 class Audit:
     """One network, replayed up to block `next - 1`, whose hash is `tip`."""
 
-    def __init__(self, options: Options, nodes: Sequence[Node], progress: Progress) -> None:
+    def __init__(
+        self,
+        options: Options,
+        nodes: Sequence[Node],
+        progress: Progress,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
         deployed = options.deployment
         self.options = options
         self.nodes = nodes
         self.progress = progress
+        self.clock = clock
         self.record = Record()
         self.network = Network(
             deployed.chain_id, deployed.factory, deployed.exchange, deployed.settlement, deployed.first_block
@@ -110,12 +121,22 @@ class Audit:
         self.record.inputs["anchor"] = {"number": anchor.number, "hash": to_hex(anchor.hash), "time": anchor.time}
         if not whole:
             return
+        if self.options.block is None:
+            self._fresh(anchor)
         ledger.close()
         await self._state(ledger, anchor)
         if database is not None and self.mirrored:
             await self.mirror.end(tolerated=CLOSE)
         folder = self.options.receipts
         await purchases.check(self.kept, self.record, time=anchor.time, connection=database, folder=folder)
+
+    def _fresh(self, anchor: Anchor) -> None:
+        """A chain that stands still, or a node that is far behind, tells the truth of long ago."""
+        if anchor.time + STALE < self.clock():
+            message = f"the newest final block, {anchor.number}, is more than {STALE // 60} minutes old"
+            self.record.doubted("freshness", message, block=anchor.number)
+        else:
+            self.record.proved("freshness")
 
     async def _exchange(self, anchor: Anchor) -> Immutables | None:
         """The exchange's code, which says what its constructor was given; its proved hash is compared, too."""

@@ -33,9 +33,9 @@ _NOTHING: Final = Count(0, 0, 0, 0)
 
 
 @contextmanager
-def progress(console: Console) -> Iterator[Progress]:
-    """Shows what it is told on `console`, which is stderr's."""
-    if not console.is_terminal:
+def progress(console: Console, *, live: bool = True) -> Iterator[Progress]:
+    """Shows what it is told on `console`, which is stderr's: as a bar, if `live` and that is a terminal."""
+    if not (live and console.is_terminal):
         yield _lines(console)
         return
     columns = (
@@ -46,7 +46,8 @@ def progress(console: Console) -> Iterator[Progress]:
         bars.TimeElapsedColumn(),
     )
     counted = _counting()
-    with bars.Progress(*columns, console=console, transient=True) as shown:
+    # What goes to stdout meanwhile stays there.
+    with bars.Progress(*columns, console=console, transient=True, redirect_stdout=False) as shown:
         bar = shown.add_task("asking the nodes", total=None, counts="")
 
         def told(step: Step) -> None:

@@ -19,7 +19,7 @@ from scripts.audit import chain, report
 from scripts.audit.audit import Audit
 from scripts.audit.chain import Anchor, NoAnchor
 from scripts.audit.evidence import Node
-from scripts.audit.options import Options, Progress
+from scripts.audit.options import Options, Progress, Step
 
 Tell = Callable[[dict[str, Any]], None]
 
@@ -63,6 +63,7 @@ class Watch:
             self._say("unreachable", message=str(error))
             return
         self._report(anchor)
+        self.audit.progress = _quietly  # of a whole audit it is told how far it is, of some blocks not
         if self.audit.tip != anchor.hash:
             self._begin_anew()
 
@@ -106,6 +107,10 @@ class Watch:
 
     def _say(self, kind: str, **what: Any) -> None:
         self.tell({"kind": kind, "at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), **what})
+
+
+def _quietly(_: Step) -> None:
+    pass
 
 
 async def _unless(stopping: asyncio.Event, work: Coroutine[Any, Any, None]) -> None:

@@ -87,6 +87,18 @@ async def test_the_dollar_example_over_three_months_with_a_changed_estimate(clie
     assert tuple(next(csv.reader(told.text.splitlines()))) == COLUMNS
 
 
+async def test_an_auditor_sees_the_merchants_lines_and_the_operator_nobodys_sales(client: Client) -> None:
+    shop = await two_years(client)
+    asked = {
+        "url": f"/v1/merchants/{shop.id}/liability/deferred-revenue",
+        "params": {"from": "2030-01-01", "to": "2030-04-01", "estimate": "2030-01-01,0.10,0.85"},
+    }
+    own = await client.http.get(**asked, headers=shop.auth)  # type: ignore[arg-type]
+    auditor = await client.key(role="auditor", preset="all")
+    assert (await client.http.get(**asked, headers=auditor)).content == own.content  # type: ignore[arg-type]
+    assert (await client.http.get(**asked, headers=client.operator)).status_code == 403  # type: ignore[arg-type]
+
+
 async def test_without_an_estimate_and_history_every_point_is_expected_to_be_redeemed(client: Client) -> None:
     shop = await two_years(client)
     [line] = (await get(client, shop, date(2030, 2, 1), "2030-01-01,0.125")).json()["lines"]
