@@ -48,19 +48,10 @@ def sign(sign: Callable[[bytes], bytes], separator: bytes, receipts: Sequence[by
     ]
 
 
-def recover(
-    separator: bytes,
-    receipt: bytes,
-    signature: bytes,
-    *,
-    signer: Callable[[bytes, bytes], bytes | None] = signatures.recover,
-) -> bytes | None:
-    """The address that signed the receipt (a struct hash), alone or in a tree; None if nobody can have.
-
-    `signer` is `signatures.recover`, or one that remembers what it said: the receipts of a tree ask the same.
-    """
+def recover(separator: bytes, receipt: bytes, signature: bytes) -> bytes | None:
+    """The address that signed the receipt (a struct hash), alone or in a tree; None if nobody can have."""
     if signature[:1] != signatures.TREE:
-        return signer(eip712.digest(separator, receipt), signature)
+        return signatures.recover(eip712.digest(separator, receipt), signature)
     siblings = signature[_SIGNED + 1 :]
     depth, odd = divmod(len(siblings), 32)
     if odd or not 1 <= depth <= DEEPEST or signature[_SIGNED] >> depth:
@@ -69,7 +60,7 @@ def recover(
     for level in range(depth):
         sibling = siblings[32 * level : 32 * level + 32]
         node = keccak(sibling + node if index >> level & 1 else node + sibling)
-    return signer(_digest(separator, depth, node), signatures.ECDSA + signature[1:_SIGNED])
+    return signatures.recover(_digest(separator, depth, node), signatures.ECDSA + signature[1:_SIGNED])
 
 
 def _tree(sign: Callable[[bytes], bytes], separator: bytes, receipts: Sequence[bytes]) -> list[bytes]:

@@ -140,6 +140,8 @@ class Experience:
         self.expired -= what.moved.get("expired", 0)
 
     def _issue(self, day: int, amount: int) -> None:
+        if not amount:
+            return
         self.issued[day] = self.issued.get(day, 0) + amount
         if day < self.mature:
             self.matured += amount

@@ -181,8 +181,10 @@ async def drop_next(connection: Connection) -> None:
 
 
 async def drop(connection: Connection) -> None:
-    """Drops the mirror, and one that is built beside."""
+    """Drops the mirror, and one that is built beside. Who writes it begins with the cursor, and so do we."""
     async with connection.transaction():
+        if await progress(connection) is not None:
+            await connection.execute("lock table mirror.cursor in access exclusive mode")
         await drop_next(connection)
         await connection.execute(sql.SQL("drop schema if exists {} cascade").format(sql.Identifier(MIRROR)))
 

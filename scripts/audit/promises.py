@@ -9,14 +9,18 @@ batch, and if the block is not later than it said. The commitment tells nothing 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from functools import lru_cache
 from typing import Final, NamedTuple
+
+from eth_hash.backends.pysha3 import keccak256 as keccak
 
 from contracts import bindings, eip712, receipt_tree, receipts, signatures
 from scripts.audit.acts import Act
 
-_signer = lru_cache(maxsize=16_384)(signatures.recover)
-"""Receipts that were made together share a signature; it is looked at once."""
+_SIGNED: Final = 65
+"""Bytes of a signature over a tree of receipts, before the place of the one and its siblings."""
+
+_TREES: Final = 2_048
+"""Of which the nodes are remembered: some 5 KB each."""
 
 
 class Receipt(NamedTuple):
@@ -83,6 +87,7 @@ class Kept:
         self.shortfalls: dict[tuple[int, int], Shortfall] = {}
         """By block and log."""
         self._domains: dict[bytes, bytes] = {}
+        self._trees: dict[tuple[bytes, bytes, int], dict[int, bytes]] = {}
 
     def apply(self, acts: Iterable[Act]) -> None:
         for act in acts:
@@ -111,7 +116,20 @@ class Kept:
             )
         except (OverflowError, ValueError):
             return False  # what no receipt can say nobody has signed
-        return receipt_tree.recover(domain, struct, signature, signer=_signer) == issuer
+        if signature[:1] != signatures.TREE:
+            return receipt_tree.recover(domain, struct, signature) == issuer
+        key = (domain + issuer, signature[:_SIGNED], len(signature))
+        known = self._trees.get(key)
+        if known is not None and _is_node(known, struct, signature):
+            return True
+        if receipt_tree.recover(domain, struct, signature) != issuer:
+            return False
+        if known is None:
+            if len(self._trees) == _TREES:
+                self._trees.clear()
+            known = self._trees[key] = {}
+        _remember(known, struct, signature)
+        return True
 
     def leaf(
         self, programme: bytes, number: int, index: int, *, holder: bytes, amount: int, commitment: bytes
@@ -129,3 +147,45 @@ class Kept:
 
     def is_root(self, batch: Batch, leaves: Sequence[bytes]) -> bool:
         return len(leaves) == batch.size and receipts.root(leaves) == batch.root
+
+
+# Receipts that were made together share a signature over a tree of them, and most of the nodes between: what was proved
+# to be a node of a signed tree is remembered, with its sibling. Nodes are numbered from the root, which is 1, so that
+# those under node n are 2n and 2n + 1.
+
+
+def _path(signature: bytes) -> tuple[int, list[bytes]]:
+    """The number of the receipt's own node, and its siblings, from there upwards."""
+    siblings = [signature[at : at + 32] for at in range(_SIGNED + 1, len(signature), 32)]
+    return (1 << len(siblings)) + signature[_SIGNED], siblings
+
+
+def _is_node(known: dict[int, bytes], struct: bytes, signature: bytes) -> bool:
+    """Whether the receipt hangs, by its siblings, on nodes that are known. If not, it may be right all the same."""
+    number, siblings = _path(signature)
+    if number >> len(siblings) != 1:
+        return False
+    node, hanging, learnt = struct, False, {}
+    for sibling in siblings:
+        hanging = hanging or known.get(number) == node
+        if hanging:
+            if known.get(number ^ 1) != sibling:
+                return False
+        else:
+            learnt[number], learnt[number ^ 1] = node, sibling
+            node = keccak(sibling + node if number & 1 else node + sibling)
+        number >>= 1
+    if hanging or known.get(1) == node:
+        known |= learnt
+        return True
+    return False
+
+
+def _remember(known: dict[int, bytes], struct: bytes, signature: bytes) -> None:
+    number, siblings = _path(signature)
+    node = struct
+    for sibling in siblings:
+        known[number], known[number ^ 1] = node, sibling
+        node = keccak(sibling + node if number & 1 else node + sibling)
+        number >>= 1
+    known[1] = node

@@ -11,14 +11,13 @@ import msgspec
 import psycopg
 import pytest
 
+from contracts import eip712, receipt_tree, signatures
 from scripts.audit import mirror, purchases
 from scripts.audit.mirror import Connection
-from scripts.audit.promises import Kept
+from scripts.audit.promises import Kept, Receipt
 from scripts.audit.record import Record
 from tests.audit.conftest import Lived
 from tests.audit.world import DAY, Past
-
-pytestmark = pytest.mark.asyncio
 
 PERSONAL_TABLES = (
     "personal", "data_key", "index_key", "blind_index", "link_code", "member", "customer", "credential", "session",
@@ -61,6 +60,7 @@ async def judged(
     return found
 
 
+@pytest.mark.asyncio
 async def test_purchases_that_were_kept_raise_no_alarm(lived: Lived) -> None:
     record, waiting = await judged(lived)
     assert (record.findings, record.doubts) == ([], [])
@@ -76,6 +76,7 @@ def without_persons() -> Sequence[str]:
     ]
 
 
+@pytest.mark.asyncio
 async def test_it_passes_with_everything_personal_dropped_and_in_the_role_of_an_auditor(lived: Lived) -> None:
     plain, _ = await judged(lived)
     record, waiting = await judged(lived, *without_persons(), role="points_auditor")
@@ -83,6 +84,7 @@ async def test_it_passes_with_everything_personal_dropped_and_in_the_role_of_an_
     assert record.tallies["promises"] == plain.tallies["promises"]
 
 
+@pytest.mark.asyncio
 async def test_a_purchase_whose_time_has_passed_is_overdue_with_its_receipt_as_evidence(lived: Lived) -> None:
     record, waiting = await judged(lived, time=lived.past.anchor.time + 400 * DAY)
     assert (len(record.findings), waiting) == (2, 0)
@@ -93,6 +95,7 @@ async def test_a_purchase_whose_time_has_passed_is_overdue_with_its_receipt_as_e
 # --- receipts that are shown
 
 
+@pytest.mark.asyncio
 async def test_receipts_alone_are_found_on_the_chain_as_far_as_it_tells(lived: Lived) -> None:
     record, waiting = await by_receipts(lived.past, lived.receipts)
     assert (record.findings, record.doubts) == ([], [])
@@ -103,6 +106,7 @@ async def test_receipts_alone_are_found_on_the_chain_as_far_as_it_tells(lived: L
     assert (len(record.findings), waiting) == (2, 0)
 
 
+@pytest.mark.asyncio
 async def test_where_all_receipts_of_a_batch_are_shown_with_their_places_they_prove_each_other(
     lived: Lived, tmp_path: Path
 ) -> None:
@@ -116,12 +120,14 @@ async def test_where_all_receipts_of_a_batch_are_shown_with_their_places_they_pr
     assert (record.findings, record.tallies["promises"].skipped) == ([], 7), "of the first batch, one is missing"
 
 
+@pytest.mark.asyncio
 async def test_an_exports_proofs_lead_to_the_roots_of_the_chain(lived: Lived) -> None:
     record, waiting = await by_receipts(lived.past, lived.exports)
     assert (record.findings, record.doubts, waiting) == ([], [], 1)
     assert record.tallies["promises"].proved > 3
 
 
+@pytest.mark.asyncio
 async def test_an_altered_receipt_is_not_its_issuers(lived: Lived, tmp_path: Path) -> None:
     whole = (lived.receipts / "answers.jsonl").read_text().splitlines()
     told = msgspec.json.decode(whole[0])
@@ -132,6 +138,7 @@ async def test_an_altered_receipt_is_not_its_issuers(lived: Lived, tmp_path: Pat
         assert [each.message for each in record.findings] == ["a receipt is not signed by its programme's issuer"]
 
 
+@pytest.mark.asyncio
 async def test_a_proof_that_leads_elsewhere_is_found(lived: Lived, tmp_path: Path) -> None:
     with zipfile.ZipFile(lived.exports / "ann.zip") as archive:
         bought = msgspec.json.decode(archive.read("grocer/purchases.json"))
@@ -142,6 +149,7 @@ async def test_a_proof_that_leads_elsewhere_is_found(lived: Lived, tmp_path: Pat
     assert [each.place["file"] for each in record.findings] == ["proof.json"]
 
 
+@pytest.mark.asyncio
 async def test_a_purchase_that_vanished_before_it_was_minted_is_found_by_its_receipt(lived: Lived) -> None:
     gone = "delete from exchange.purchase where batch_number is null and points > 0 and cancelled = 0"
     assert (await judged(lived, gone))[0].findings == [], "nobody else can know"
@@ -150,6 +158,7 @@ async def test_a_purchase_that_vanished_before_it_was_minted_is_found_by_its_rec
     assert (await judged(lived, folder=lived.receipts))[0].findings == []
 
 
+@pytest.mark.asyncio
 async def test_what_is_no_receipt_is_a_doubt(lived: Lived, tmp_path: Path) -> None:
     (tmp_path / "a.json").write_text("{")
     (tmp_path / "b.jsonl").write_text('{"receipt": {"programme": "0x", "signature": 5}}')
@@ -158,3 +167,26 @@ async def test_what_is_no_receipt_is_a_doubt(lived: Lived, tmp_path: Path) -> No
     record, _ = await by_receipts(lived.past, tmp_path)
     assert record.findings == []
     assert [each.place.get("file") for each in record.doubts] == ["a.json", "b.jsonl", "c.zip", None]
+
+
+def test_of_receipts_under_one_signature_every_altered_one_is_found() -> None:
+    kept, programme, key = Kept(31337), b"\x01" * 20, b"\x07" * 32
+    issuer = signatures.address_of(key)
+    for many in (1, 2, 5, 33):
+        made = [Receipt(bytes([n]) * 20, n, bytes([n]) * 32, 5, 9, b"") for n in range(many)]
+        structs = [
+            eip712.receipt_hash(holder=r.holder, amount=r.amount, purchase=r.commitment, accepted_at=5, mint_by=9)
+            for r in made
+        ]
+        signed = receipt_tree.sign(signatures.signer(key), eip712.domain_separator(31337, programme), structs)
+        receipts_ = [each._replace(signature=signature) for each, signature in zip(made, signed, strict=True)]
+        for _ in range(2):  # known by then
+            assert all(kept.is_signed(programme, issuer, each) for each in receipts_)
+            assert not any(kept.is_signed(b"\x02" * 20, issuer, each) for each in receipts_)
+            assert not any(kept.is_signed(programme, b"\x03" * 20, each) for each in receipts_)
+            for each in receipts_:
+                assert not kept.is_signed(programme, issuer, each._replace(amount=each.amount + 1))
+                for at in {1, 40, 64, *range(65, len(each.signature), 31), len(each.signature) - 1}:
+                    flipped = bytearray(each.signature)
+                    flipped[min(at, len(flipped) - 1)] ^= 1
+                    assert not kept.is_signed(programme, issuer, each._replace(signature=bytes(flipped))), (many, at)

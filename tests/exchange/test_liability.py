@@ -131,6 +131,10 @@ def test_of_what_could_have_expired_what_did_not_was_redeemed() -> None:
     assert Experience({0: 5_00}).estimate(lives, 394 * DAY) == (5_00, None), "less than a year"
     assert Experience({0: 5_00}).estimate(lives, 395 * DAY) == (5_00, 1_000_000)
     assert Experience().estimate(lives, 999 * DAY) == (0, None)
+    late = Experience()
+    late.add(0, Day({"deposited": 1}))
+    late.add(100, Day({"earned": 5_00}))
+    assert late.estimate(lives, 395 * DAY) == (5_00, None), "a year of points, not of margin"
 
 
 def test_what_was_mature_before_a_life_was_extended_stays_so() -> None:

@@ -24,6 +24,7 @@ from contracts.deployment import Deployment
 from exchange.app import create_app
 from exchange.database import create_schema
 from exchange.settings import Settings
+from indexer import schema as mirror_schema
 from indexer import tables as mirror_tables
 from tests.databases import fill
 
@@ -228,6 +229,7 @@ def create_mirror(url: str) -> None:
         metadata.create_all(connection)
         for grant in mirror_tables.READABLE:
             connection.execute(sqlalchemy.text(grant))
+        connection.execute(sqlalchemy.text(f"comment on schema mirror is '{mirror_schema.DEFINITION}'"))
     engine.dispose()
 
 

@@ -60,7 +60,7 @@ def views(name: str, chain: SimulatedChain, draw: Draw, calls: int) -> list[View
         return None if stale is None else [stale] * calls
     if name == "another node in the batch" and calls > 1:
         cut = draw.choice((calls - 1, draw.randint(1, calls - 1)))
-        nodes = [chain.view, chain.lagging()]
+        nodes = [chain.view, draw.choice((chain.stale() or chain.lagging(), chain.lagging()))]
         draw.shuffle(nodes)
         return [nodes[0]] * cut + [nodes[1]] * (calls - cut)
     return None
