@@ -52,6 +52,12 @@ select p.merchant_id, p.id from exchange.purchase p
 where p.cancelled > 0
   and not exists (select from exchange.refund r where r.merchant_id = p.merchant_id and r.purchase_id = p.id)
 """
+_TWICE: Final = """
+select p.merchant_id, p.id from exchange.purchase p
+where p.batch_number is null
+  and exists (select from exchange.purchase o
+              where o.merchant_id = p.merchant_id and o.commitment = p.commitment and o.id <> p.id)
+"""
 _AT: Final = "select id from exchange.purchase where merchant_id = %s and batch_number = %s and batch_index = %s"
 
 
@@ -183,6 +189,9 @@ class Purchases:
                 self._found(f"batch {number} was minted, and SQL knows no purchase in it", table="batch", **place)
         async for row in self._stream(_UNPLACED):
             self._unplaced(Purchase(*row))
+        for merchant_id, id in await self._rows(_TWICE):
+            place = {"merchant_id": str(merchant_id), "id": str(id)}
+            self._found("another purchase has the same receipt", table="purchase", **place)
         for each in self.merchants.values():
             if self.signed[each.id, False] and not self.signed[each.id, True]:
                 what = "none of its receipts is signed by the issuer, for the programme, that SQL says it has"
@@ -254,7 +263,8 @@ class Purchases:
         signed = self.kept.is_signed(merchant.programme, merchant.issuer, purchase.receipt)
         self.signed[merchant.id, signed] += 1
         if self.shown is not None:
-            self.shown.match(merchant.programme, purchase.receipt, **purchase.place)
+            left = purchase.points - purchase.cancelled
+            self.shown.match(merchant.programme, purchase.receipt, left, **purchase.place)
         if not signed:
             self._found(
                 "the receipt is not signed by the programme's issuer", **purchase.place, **purchase.receipt.evidence
@@ -386,6 +396,8 @@ class Purchases:
             return
         clean = True
         for each, taken in zip(refunds, accumulate(each.points for each in refunds), strict=True):
+            if not each.cancelled and (each.promised, each.amended_at, each.signature) != (None, None, None):
+                self._found("cancelled nothing, and has a receipt of what is left", **each.place)
             if each.taken != taken:
                 clean = False
                 self._found(f"took back {each.points}, and {each.taken} in all: {taken} would be right", **each.place)

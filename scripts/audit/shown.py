@@ -68,15 +68,16 @@ class Shown:
         if not self._waiting:
             self.record.doubted("promises", f"there is no receipt in {folder.name}")
 
-    def match(self, programme: bytes, receipt: Receipt, **place: int | str) -> None:
-        """SQL has this purchase: it is what was promised, or what was promised is in its refunds."""
+    def match(self, programme: bytes, receipt: Receipt, left: int, **place: int | str) -> None:
+        """SQL has this purchase, of which base units are `left` to be minted: it is what was promised, or what was
+        promised is in its refunds."""
         packed = self._waiting.pop(programme + receipt.commitment, None)
         if packed is None:
             return
         told = Told.of(packed)
         ours = (told.holder, told.mint_by, told.accepted_at if told.amount == receipt.amount else None)
         theirs = (receipt.holder, receipt.mint_by, receipt.accepted_at if told.amount == receipt.amount else None)
-        if ours != theirs or told.amount > receipt.amount:
+        if ours != theirs or told.amount > receipt.amount or (told.amended and left > told.amount):
             what = (
                 f"its signed receipt was shown, of {told.amount} base units by {told.mint_by}, and SQL says otherwise"
             )

@@ -60,8 +60,13 @@ def _names(found: Finding, table: str, row: Mapping[str, Any]) -> bool:
     of it: a purchase's place in its batch, the purchase of a refund."""
     if table == "behind":
         return found.check == "freshness" and found.place.get("block") == row["block"]
-    if table == "purchase" and str(row["id"]) == found.place.get("purchase_id"):
-        return True
+    if table == "purchase":
+        named = (
+            found.place.get("purchase_id") == str(row["id"]),
+            found.place.get("purchase") == _shown(row["commitment"]),
+        )
+        if any(named):
+            return True
     if found.place.get("table") != table:
         return False
     ours = {**TABLES, **FOLDS, CURSOR.name: CURSOR}

@@ -159,6 +159,40 @@ async def test_a_purchase_that_vanished_before_it_was_minted_is_found_by_its_rec
 
 
 @pytest.mark.asyncio
+async def test_a_refund_that_vanished_with_what_it_cancelled_is_found_by_its_receipt(lived: Lived) -> None:
+    gone = (
+        "delete from exchange.refund where cancelled > 0",
+        "update exchange.purchase set cancelled = 0 where batch_number is null",
+    )
+    assert (await judged(lived, *gone))[0].findings == [], "nobody else can know"
+    record, _ = await judged(lived, *gone, folder=lived.receipts)
+    assert {"SQL says otherwise" in each.message for each in record.findings} == {True}
+    assert len(record.findings) == 2
+
+
+@pytest.mark.asyncio
+async def test_a_purchase_that_waits_twice_is_found(lived: Lived) -> None:
+    names = ", ".join(
+        ("merchant_id", "fingerprint", "customer_id", "holder", "kind", "amount_minor", "purchased_at", "points",
+         "rule_version", "salt", "accepted_at", "mint_by", "signature", "commitment", "available_at")
+    )  # fmt: skip
+    twice = (
+        f"insert into exchange.purchase (id, reference, {names}) select gen_random_uuid(), 'twice', {names}"  # noqa: S608
+        " from exchange.purchase where batch_number is null and cancelled = 0 and points > 0"
+    )
+    record, _ = await judged(lived, twice)
+    assert [each.message for each in record.findings] == [
+        "exchange.purchase: another purchase has the same receipt"
+    ] * 2
+
+
+@pytest.mark.asyncio
+async def test_a_receipt_of_what_is_left_where_nothing_was_cancelled_is_found(lived: Lived) -> None:
+    record, _ = await judged(lived, "update exchange.refund set promised = 5 where cancelled = 0")
+    assert {each.place["table"] for each in record.findings} == {"refund"}
+
+
+@pytest.mark.asyncio
 async def test_what_is_no_receipt_is_a_doubt(lived: Lived, tmp_path: Path) -> None:
     (tmp_path / "a.json").write_text("{")
     (tmp_path / "b.jsonl").write_text('{"receipt": {"programme": "0x", "signature": 5}}')
