@@ -25,7 +25,7 @@ from scripts.audit.report import Count, Found, Report
 OF_ONE_CHECK: Final = 3
 OF_ALL: Final = 12
 """Findings that are shown of each check, and in all."""
-WANT_MORE: Final = {"mirror": "--database", "promises": "--receipts", "freshness": "--database"}
+WANT_MORE: Final = {"mirror": "--database", "promises": "--database or --receipts", "freshness": "--database"}
 """Checks that take more than a node, and what they take."""
 _WIDE: Final = 110
 _SECONDS: Final = 5.0

@@ -176,9 +176,14 @@ def _make_key(path: Path) -> None:
 
 
 def sources() -> str:
-    """SHA-256 of the auditor's own sources, and of what it compares code with: of `sha256sum`'s lines, by path."""
-    paths = {path.relative_to(_ROOT).as_posix() for pattern in _SOURCES for path in _ROOT.glob(pattern)}
-    lines = [f"{hashlib.sha256((_ROOT / path).read_bytes()).hexdigest()}  {path}\n" for path in sorted(paths)]
+    """Of the auditor's own sources, and of what it compares code with."""
+    return digest(_ROOT, [path for pattern in _SOURCES for path in _ROOT.glob(pattern)])
+
+
+def digest(folder: Path, files: Iterable[Path]) -> str:
+    """SHA-256 of the lines that `sha256sum` prints of these files in `folder`, sorted by their paths."""
+    names = sorted(path.relative_to(folder).as_posix() for path in files if path.is_file())
+    lines = [f"{hashlib.sha256((folder / name).read_bytes()).hexdigest()}  {name}\n" for name in names]
     return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 

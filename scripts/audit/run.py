@@ -29,6 +29,9 @@ async def audit(options: Options, nodes: Sequence[Node], progress: Progress) -> 
     await whole.advance()
     left_out = whole.record.tallies["state"].skipped
     whole.record.inputs["sample"] = _sample(options, left_out) if left_out else None
+    folder = options.receipts
+    whole.record.inputs["receipts"] = None if folder is None else report.digest(folder, folder.rglob("*"))
+    whole.record.inputs["database"] = None if options.database is None else "compared"
     return whole.record
 
 
