@@ -112,6 +112,7 @@ class Rpc:
         after = response.headers.get("Retry-After")
         if response.status in (429, 503) and (after is not None or b'"error"' not in body):
             raise Throttled(f"HTTP {response.status}: {body[:200].decode(errors='replace')}", _seconds(after))
+        _require_text(body)
         # Some nodes put a JSON-RPC error into an HTTP 4xx; only a body that is none makes the status the error.
         if response.status >= 500 or (response.status >= 400 and b'"error"' not in body):
             raise Unavailable(f"HTTP {response.status}: {body[:200].decode(errors='replace')}")
@@ -162,6 +163,15 @@ def _seconds(retry_after: str | None) -> float | None:
 
 def _request(number: int, method: str, params: Sequence[object]) -> dict[str, object]:
     return {"jsonrpc": "2.0", "id": number, "method": method, "params": params}
+
+
+def _require_text(body: bytes) -> None:
+    """JSON is UTF-8; results are decoded late and by many, and none of them should have to ask."""
+    if not body.isascii():
+        try:
+            body.decode()
+        except UnicodeDecodeError as error:
+            raise Unavailable(f"not UTF-8: {error.reason} at byte {error.start}") from error
 
 
 def _decode(decoder: msgspec.json.Decoder[T], body: bytes) -> T:

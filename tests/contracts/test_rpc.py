@@ -125,6 +125,8 @@ async def test_a_time_out_is_unavailable(unused_port: int) -> None:
         '{"id":2,"result":"0x1"}',
         '{"id":"1","result":1}',
         b"\xff\xfe",
+        b'{"id":1,"result":"0x1\x97"}',
+        b'{"id":1,"error":{"code":1,"message":"\x97"}}',
         '{"id":1,"res',
     ],
 )
@@ -145,9 +147,10 @@ async def test_garbage_is_unavailable(body: str | bytes, unused_port: int) -> No
         '[{"id":0,"result":1},{"id":1,"result":2},{"id":1,"result":3}]',
         '[{"id":0,"result":1},{"id":null,"result":2}]',
         '[{"id":0,"result":1},{"id":1}]',
+        b'[{"id":0,"result":"\x97"},{"id":1,"result":2}]',
     ],
 )
-async def test_a_batch_answered_in_part_or_twice_is_unavailable(body: str, unused_port: int) -> None:
+async def test_a_batch_answered_in_part_or_twice_is_unavailable(body: str | bytes, unused_port: int) -> None:
     async with server(always(body), unused_port) as url, Rpc(url) as rpc:
         with pytest.raises(Unavailable):
             await rpc.batch([("a", ()), ("b", ())])
