@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import random
-import secrets
 from collections import Counter
 from collections.abc import Iterator
 from typing import Any
@@ -18,10 +17,10 @@ from scripts.audit.evidence import Block, Log
 from scripts.audit.ledger import Ledger
 from tests.audit.lives import Life, Lives
 
-SEED = os.environ.get("SEED") or secrets.token_hex(4)
-LIVES = int(os.environ.get("LIVES", 4))
+SEED = os.environ.get("SEED", "1")
+LIVES = int(os.environ.get("LIVES", 3))
 STEPS = 150
-CHANGES = int(os.environ.get("CHANGES", 1_000))
+CHANGES = int(os.environ.get("CHANGES", 500))
 
 UNTOLD: dict[type[bindings.Event], set[str]] = {
     bindings.Sent: {"intent"},
@@ -143,8 +142,11 @@ def _changed(life: Life, kind: str, drawn: random.Random) -> tuple[str, list[Blo
         return f"{kind}: {log}", [*blocks[:place], changed, *blocks[place + 1 :]]
 
 
-UNORDERED = {bindings.RECOVERY_CANCELLED_TOPIC, bindings.APPROVAL_TOPIC}
-"""What stands anywhere in its transaction."""
+def _are_unordered(one: Log, two: Log) -> bool:
+    """Whether nothing hangs on which of the two comes first: something does between an event and its transfer."""
+    topics = {one.topics[0], two.topics[0]}
+    anywhere = {bindings.RECOVERY_CANCELLED_TOPIC, bindings.APPROVAL_TOPIC}
+    return bindings.TRANSFER_TOPIC not in topics or bool(topics & anywhere)
 
 
 def _with_a_word_changed(log: Log, drawn: random.Random) -> Log | None:

@@ -22,7 +22,7 @@ from tests.indexer.faults import FORKING, HONEST, Faults
 from tests.indexer.simulator import KINDS, Counts, Temper, life, lives
 
 SEED = os.environ.get("SEED", "1")
-N = int(os.environ.get("N", "300"))
+N = int(os.environ.get("N", "200"))
 FALSE = int(os.environ.get("FALSE", "100"))
 PROCESSES = int(os.environ.get("PROCESSES", "2"))
 LIFE = 250
