@@ -129,11 +129,7 @@ def _changed(life: Life, kind: str, drawn: random.Random) -> tuple[str, list[Blo
             case "a log twice":
                 logs.insert(at, log)
             case _:
-                if (
-                    at + 1 == len(logs)
-                    or logs[at + 1].topics[0] == log.topics[0]
-                    or {logs[at].topics[0], logs[at + 1].topics[0]} & UNORDERED
-                ):
+                if at + 1 == len(logs) or logs[at + 1].topics[0] == log.topics[0] or _are_unordered(log, logs[at + 1]):
                     continue
                 logs[at : at + 2] = [logs[at + 1], log]
         told = [Log(number, log.address, log.topics, log.data) for number, log in enumerate(logs)]
