@@ -21,6 +21,7 @@ import structlog
 from uuid_utils.compat import uuid7
 
 from contracts import eip712
+from contracts.layout import RING
 from exchange import idempotency, points, purchases, shortfalls
 from exchange.database import Connection, one, snapshot
 from exchange.errors import (
@@ -35,9 +36,6 @@ from exchange.hexes import hexed
 from exchange.history import as_of, head
 from exchange.merchant import Merchant
 from exchange.points import EarningRule
-
-WINDOW: Final = 4_096
-"""Batches whose receipts the token remembers (`Issuing.ROOTS`)."""
 
 _PURCHASE: Final = """
 select p.*, r.version, r.rate_millionths, m.next_batch
@@ -213,9 +211,9 @@ async def _judge(sql: Connection, merchant: Merchant, bought: Mapping[str, Any],
         owed=owed,
         before=bought["cancelled"] + before["taken"] + before["restored"],
     )
-    if clawed and batch is not None and bought["next_batch"] - batch > WINDOW:
+    if clawed and batch is not None and bought["next_batch"] - batch > RING:
         raise RefundWindowClosed(
-            f"The purchase is in batch {batch}; the programme remembers the last {WINDOW:,} batches,"
+            f"The purchase is in batch {batch}; the programme remembers the last {RING:,} batches,"
             f" {bought['next_batch'] - 1:,} were made."
         )
     return Shares(amount, cancelled, clawed, before["taken"] + clawed, restored)

@@ -20,8 +20,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.console import Console
 
-from contracts import deployment
-from contracts.rpc import from_hex
 from scripts import environment
 from scripts.errors import CommandFailed
 
@@ -303,6 +301,7 @@ def _options(
     compare: bool = True,
 ) -> Options:
     """`compare` is whether the installation's own database is looked at if none is given."""
+    from contracts import deployment
     from scripts.audit.options import Options
 
     place = environment.Installation(data.resolve())
@@ -339,24 +338,22 @@ def _resolved(block: str | None, urls: Sequence[str]) -> str | None:
 
 
 def _hash(block: str | None) -> bytes | None:
-    if block is None:
-        return None
-    try:
-        found = from_hex(block)
-    except ValueError:
-        found = b""
-    if len(found) != 32:
-        raise NotAsked(f"{block} is no block's hash: 0x and 64 hexadecimal digits.")
-    return found
+    return None if block is None else _hexadecimal(block, 32, "block's hash")
 
 
 def _address(text: str) -> bytes:
+    return _hexadecimal(text, 20, "address")
+
+
+def _hexadecimal(text: str, size: int, what: str) -> bytes:
+    from contracts.rpc import from_hex
+
     try:
         found = from_hex(text)
     except ValueError:
         found = b""
-    if len(found) != 20:
-        raise NotAsked(f"{text} is no address: 0x and 40 hexadecimal digits.")
+    if len(found) != size:
+        raise NotAsked(f"{text} is no {what}: 0x and {2 * size} hexadecimal digits.")
     return found
 
 

@@ -59,7 +59,6 @@ class Audit:
         )
         self.mirror = mirror.Mirror(self.network, self.record)
         self.mirrored = False
-        self.kept = Kept(deployed.chain_id)
         self.next = deployed.first_block - 1  # the mirror begins with it, and nothing of ours is in it
         self.tip: bytes | None = None
         self.ledger: Ledger | None = None
@@ -128,7 +127,9 @@ class Audit:
         if database is not None and self.mirrored:
             await self.mirror.end(tolerated=CLOSE)
         folder = self.options.receipts
-        await purchases.check(self.kept, self.record, time=anchor.time, connection=database, folder=folder)
+        kept = Kept(self.network.chain_id, ledger.programmes)
+        waiting = await purchases.check(kept, self.record, time=anchor.time, connection=database, folder=folder)
+        self.record.inputs["open_promises"] = waiting
 
     def _fresh(self, anchor: Anchor) -> None:
         """A chain that stands still, or a node that is far behind, tells the truth of long ago."""
@@ -169,7 +170,6 @@ class Audit:
                 if isinstance(act.event, bindings.ProgrammeCreated):
                     await self._limits(ledger, act, act.event)
             ledger.apply(found)
-            self.kept.apply(found)
             if self.mirrored:
                 await self.mirror.add(block, found)
             self.next, self.tip = block.number + 1, block.hash

@@ -171,6 +171,9 @@ def verdict(report: Report) -> str:
         )
     drawn = report.inputs.get("sample") or {}
     left = [f"{skipped:,} were left out: {drawn.get('confidence')}"] if skipped else []
+    waiting = report.inputs.get("open_promises")
+    if waiting:
+        left.append(f"{_many(waiting, 'promise')} {'are' if waiting > 1 else 'is'} open: not minted, and not due")
     if unchecked:
         left.append(f"not checked: {', '.join(unchecked)}")
     more = "".join(f" {each[0].upper()}{each[1:]}." for each in left)

@@ -43,7 +43,7 @@ class Holding:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """`entries` are packed as they were minted: 20 bytes of holder and 12 of amount each."""
+    """As it was minted: `entries` packs 20 bytes of holder and 12 of amount each."""
 
     root: bytes
     entries_hash: bytes
@@ -52,12 +52,18 @@ class Batch:
     time: int
 
     @property
-    def count(self) -> int:
+    def size(self) -> int:
         return len(self.entries) // 32
 
-    def entry(self, index: int) -> tuple[bytes, int]:
-        word = self.entries[32 * index : 32 * index + 32]
-        return word[:20], int.from_bytes(word[20:])
+    @property
+    def total(self) -> int:
+        return sum(self.amount(index) for index in range(self.size))
+
+    def amount(self, index: int) -> int:
+        return int.from_bytes(self.entries[32 * index + 20 : 32 * index + 32])
+
+    def holder(self, index: int) -> bytes:
+        return self.entries[32 * index : 32 * index + 20]
 
 
 @dataclass(slots=True)
@@ -94,6 +100,7 @@ class Programme:
     holdings: dict[bytes, Holding] = field(default_factory=dict)
     batches: dict[int, Batch] = field(default_factory=dict)
     refunded: dict[tuple[int, int], int] = field(default_factory=dict)
+    """Base units taken back of the entry at a place, whether or not its holder still had them."""
     recoveries: dict[bytes, tuple[bytes, int]] = field(default_factory=dict)
     """Where each holder's points were last said to go, and from when; also those that are over."""
     recovering: set[bytes] = field(default_factory=set)
@@ -199,10 +206,10 @@ class Programme:
         batch = self.batches.get(event.batch)
         place = f"entry {event.index} of batch {event.batch}"
         wanted, before = event.burned + event.shortfall, self.refunded.get(key, 0)
-        if batch is None or event.index >= batch.count:
+        if batch is None or event.index >= batch.size:
             self._held("refunds", False, act, f"a refund of {place}, which does not exist")
         else:
-            holder, granted = batch.entry(event.index)
+            holder, granted = batch.holder(event.index), batch.amount(event.index)
             self._held("refunds", self.next_batch - event.batch <= RING, act, f"{place} is too old for a refund")
             self._held("refunds", holder == event.holder, act, f"{place} was minted to 0x{holder.hex()}")
             within = wanted > 0 and before + wanted <= granted

@@ -1,5 +1,4 @@
-"""What the chain tells of receipts: batches with their entries and roots, and what was taken back; and how a signed
-receipt is judged by it, wherever it comes from. Pure.
+"""How a signed receipt is judged by what the chain tells of its programme, wherever it comes from. Pure.
 
 A receipt is a promise of its programme's issuer, over holder, amount, a salted commitment and two times. It is kept if
 the entry at its place in a batch has this holder and amount, if it is a leaf of the root that the chain has of that
@@ -8,13 +7,13 @@ batch, and if the block is not later than it said. The commitment tells nothing 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
 
 from eth_hash.backends.pysha3 import keccak256 as keccak
 
-from contracts import bindings, eip712, receipt_tree, receipts, signatures
-from scripts.audit.acts import Act
+from contracts import eip712, receipt_tree, receipts, signatures
+from scripts.audit.programme import Batch, Programme
 
 _SIGNED: Final = 65
 """Bytes of a signature over a tree of receipts, before the place of the one and its siblings."""
@@ -40,69 +39,23 @@ class Receipt(NamedTuple):
         return {name: f"0x{value.hex()}" if isinstance(value, bytes) else value for name, value in named}
 
 
-class Batch(NamedTuple):
-    """As it was minted: `entries` packs 20 bytes of holder and 12 of amount each."""
-
-    block: int
-    time: int
-    root: bytes
-    entries: bytes
-
-    @property
-    def size(self) -> int:
-        return len(self.entries) // 32
-
-    @property
-    def total(self) -> int:
-        return sum(self.amount(index) for index in range(self.size))
-
-    def amount(self, index: int) -> int:
-        return int.from_bytes(self.entries[32 * index + 20 : 32 * index + 32])
-
-    def holder(self, index: int) -> bytes:
-        return self.entries[32 * index : 32 * index + 20]
-
-
-class Shortfall(NamedTuple):
-    """Of one clawback: what the holder had spent before."""
-
-    programme: bytes
-    batch: int
-    entry: int
-    holder: bytes
-    points: int
-    time: int
-
-
 class Kept:
-    """What of the history receipts are judged by: some 40 bytes an entry."""
+    """The history of programmes, as far as receipts are judged by it."""
 
-    def __init__(self, chain_id: int) -> None:
+    def __init__(self, chain_id: int, programmes: Mapping[bytes, Programme]) -> None:
         self.chain_id: Final = chain_id
-        self.roles: dict[bytes, tuple[bytes, bytes]] = {}
-        """Owner and issuer of each programme, which never change."""
-        self.batches: dict[tuple[bytes, int], Batch] = {}
-        self.taken: dict[tuple[bytes, int, int], int] = {}
-        """Base units that were taken back of the receipt at a place, whether or not its holder still had them."""
-        self.shortfalls: dict[tuple[int, int], Shortfall] = {}
-        """By block and log."""
+        self.programmes: Final = programmes
         self._domains: dict[bytes, bytes] = {}
         self._trees: dict[tuple[bytes, bytes, int], dict[int, bytes]] = {}
 
-    def apply(self, acts: Iterable[Act]) -> None:
-        for act in acts:
-            event = act.event
-            if isinstance(event, bindings.Minted):
-                entries = receipts.pack_entries((move.to, move.amount) for move in act.moves)
-                self.batches[act.emitter, event.batch] = Batch(act.block, act.time, event.receipts_root, entries)
-            elif isinstance(event, bindings.ClawedBack):
-                place = (act.emitter, event.batch, event.index)
-                self.taken[place] = self.taken.get(place, 0) + event.burned + event.shortfall
-                if event.shortfall:
-                    fell = Shortfall(*place, event.holder, event.shortfall, act.time)
-                    self.shortfalls[act.block, act.log] = fell
-            elif isinstance(event, bindings.ProgrammeCreated):
-                self.roles[event.programme] = (event.owner, event.issuer)
+    def batch(self, programme: bytes, number: int) -> Batch | None:
+        known = self.programmes.get(programme)
+        return known.batches.get(number) if known else None
+
+    def issuer(self, programme: bytes) -> bytes | None:
+        """Who promises for it; None if there is no such programme."""
+        known = self.programmes.get(programme)
+        return known.created.issuer if known else None
 
     def is_signed(self, programme: bytes, issuer: bytes, receipt: Receipt) -> bool:
         """Whether the programme's issuer made this promise."""

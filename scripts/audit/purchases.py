@@ -21,7 +21,8 @@ from psycopg.errors import InsufficientPrivilege, UndefinedColumn, UndefinedTabl
 
 from contracts import receipts
 from scripts.audit.mirror import Connection
-from scripts.audit.promises import Batch, Kept, Receipt
+from scripts.audit.programme import Batch
+from scripts.audit.promises import Kept, Receipt
 from scripts.audit.record import Record
 from scripts.audit.shown import Shown
 
@@ -183,10 +184,11 @@ class Purchases:
         for (merchant, number), _ in self.batches.items():
             self._found("has no purchases", table="batch", merchant_id=str(merchant), number=number)
         ours = {merchant.programme: merchant.id for merchant in self.merchants.values()}
-        for programme, number in self.kept.batches.keys() - seen:
-            if programme in ours:
-                place = {"merchant_id": str(ours[programme]), "number": number}
-                self._found(f"batch {number} was minted, and SQL knows no purchase in it", table="batch", **place)
+        for programme in ours.keys() & self.kept.programmes.keys():
+            for number in self.kept.programmes[programme].batches:
+                if (programme, number) not in seen:
+                    place = {"merchant_id": str(ours[programme]), "number": number}
+                    self._found(f"batch {number} was minted, and SQL knows no purchase in it", table="batch", **place)
         async for row in self._stream(_UNPLACED):
             self._unplaced(Purchase(*row))
         for merchant_id, id in await self._rows(_TWICE):
@@ -207,8 +209,10 @@ class Purchases:
     async def _known(self) -> None:
         """Merchants as the chain knows them; rules and batches as SQL has them."""
         for id, programme, owner, issuer in await self._rows(_MERCHANTS):
-            said = {"owner": owner, "issuer": issuer}
-            known = dict(zip(said, self.kept.roles.get(programme, (owner, issuer)), strict=True))
+            said = known = {"owner": owner, "issuer": issuer}
+            if programme in self.kept.programmes:
+                created = self.kept.programmes[programme].created
+                known = {"owner": created.owner, "issuer": created.issuer}
             for column in said:
                 if said[column] != known[column]:
                     place = {"table": "merchant", "id": str(id), "column": column, "found": f"0x{said[column].hex()}"}
@@ -237,7 +241,7 @@ class Purchases:
         if merchant is None or number is None:
             self._strangers(first.merchant)
             return
-        minted = self.kept.batches.get((merchant.programme, number))
+        minted = self.kept.batch(merchant.programme, number)
         seen.add((merchant.programme, number))
         sound = [self._is_sound(merchant, each) for each in purchases]
         if minted is None:
@@ -365,7 +369,8 @@ class Purchases:
     # --- refunds ------------------------------------------------------------------------------------------------------
 
     async def _refunds(self) -> None:
-        left = dict(self.kept.taken)
+        programmes = self.kept.programmes.items()
+        left = {(address, *at): taken for address, each in programmes for at, taken in each.refunded.items()}
         group: list[Refund] = []
         async for row in self._stream(_REFUNDS):
             refund = Refund(*row)

@@ -57,7 +57,8 @@ class Record:
         self.findings: list[Finding] = []
         self.doubts: list[Finding] = []
         self.inputs: dict[str, Fact] = {}
-        """What the audit was about, for its report: chain, deployment, anchor, code hashes, digests, sample."""
+        """What the audit was about, for its report: chain, deployment, anchor, code hashes, sample; how many promises
+        were open: accepted, not minted, and not due."""
 
     def proved(self, check: str, count: int = 1) -> None:
         self.tallies[check].proved += count

@@ -18,7 +18,8 @@ import msgspec
 
 from contracts import receipts
 from contracts.rpc import from_hex
-from scripts.audit.promises import Batch, Kept, Receipt
+from scripts.audit.programme import Batch
+from scripts.audit.promises import Kept, Receipt
 from scripts.audit.record import Record
 
 _PACK: Final = struct.Struct(">20s12sQQqq??")
@@ -139,10 +140,10 @@ class Shown:
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             self.record.doubted("promises", f"a receipt cannot be read: {type(error).__name__} {error}", file=source)
             return
-        roles = self.kept.roles.get(programme)
-        if roles is None:
+        issuer = self.kept.issuer(programme)
+        if issuer is None:
             self.record.doubted("promises", f"0x{programme.hex()} is no programme of this chain yet", file=source)
-        elif not self.kept.is_signed(programme, roles[1], made):
+        elif not self.kept.is_signed(programme, issuer, made):
             self._found("a receipt is not signed by its programme's issuer", file=source, **made.evidence)
         else:
             if isinstance(around.get("id"), str):
@@ -153,7 +154,7 @@ class Shown:
     def _is_proved(
         self, programme: bytes, made: Receipt, number: int, entry: int, siblings: list[bytes], source: str
     ) -> bool:
-        batch = self.kept.batches.get((programme, number))
+        batch = self.kept.batch(programme, number)
         if batch is None:
             return False
         leaf = self.kept.leaf(
@@ -177,7 +178,7 @@ class Shown:
         except (KeyError, TypeError, ValueError) as error:
             self.record.doubted("promises", f"a receipt cannot be read: {type(error).__name__} {error}", file=source)
             return
-        if self.kept.is_signed(key[:20], self.kept.roles[key[:20]][1], made):
+        if self.kept.is_signed(key[:20], self.kept.programmes[key[:20]].created.issuer, made):
             self._keep(key, Told(*_terms(made), told.batch, told.entry, False, True))
         else:
             self._found("a refund's receipt is not signed by its programme's issuer", file=source, **made.evidence)
@@ -195,9 +196,10 @@ class Shown:
     def _minted(self) -> dict[bytes, list[int]]:
         """When entries were minted, by programme, holder and amount."""
         times: dict[bytes, list[int]] = {}
-        for (programme, _), batch in self.kept.batches.items():
-            for at in range(0, len(batch.entries), 32):
-                times.setdefault(programme + batch.entries[at : at + 32], []).append(batch.time)
+        for address, programme in self.kept.programmes.items():
+            for batch in programme.batches.values():
+                for at in range(0, len(batch.entries), 32):
+                    times.setdefault(address + batch.entries[at : at + 32], []).append(batch.time)
         return times
 
     def _without_place(
@@ -223,7 +225,7 @@ class Shown:
         leaves: dict[tuple[bytes, int], dict[int, bytes]],
         place: dict[str, str],
     ) -> None:
-        batch = self.kept.batches.get((programme, told.batch))
+        batch = self.kept.batch(programme, told.batch)
         if batch is None:
             self._wait(told, place)
             return
@@ -249,7 +251,7 @@ class Shown:
 
     def _whole(self, programme: bytes, number: int, found: dict[int, bytes]) -> None:
         """All receipts of a batch prove each other, even without siblings."""
-        batch = self.kept.batches[programme, number]
+        batch = self.kept.programmes[programme].batches[number]
         if len(found) < batch.size:
             self.record.skipped("promises", len(found))
         elif self.kept.is_root(batch, [found[entry] for entry in range(batch.size)]):

@@ -19,7 +19,6 @@ from scripts.audit.promises import Kept
 from scripts.audit.record import Record
 from tests.audit.conftest import Lived
 from tests.audit.mutations import Mutation, Mutator
-from tests.audit.world import Past
 from tests.relayer.rig import MASTER
 
 pytestmark = pytest.mark.asyncio
@@ -57,13 +56,6 @@ async def audit(connection: AsyncConnection[Any], lived: Lived, kept: Kept) -> R
     return record
 
 
-def kept(past: Past) -> Kept:
-    made = Kept(past.network.chain_id)
-    for _, acts in past.history:
-        made.apply(acts)
-    return made
-
-
 async def once(connection: AsyncConnection[Any], mutator: Mutator, lived: Lived, evidence: Kept, **wanted: str) -> Any:
     """One mutation, what an audit says of it, and everything as it was."""
     await connection.execute("savepoint untouched")
@@ -74,7 +66,7 @@ async def once(connection: AsyncConnection[Any], mutator: Mutator, lived: Lived,
 
 
 async def test_every_mutation_is_found_and_nearly_all_are_named_to_the_row(lived: Lived) -> None:
-    evidence, begun = kept(lived.past), time.process_time()
+    evidence, begun = lived.past.kept(), time.process_time()
     tried: Counter[tuple[str, str]] = Counter()
     missed: list[Mutation] = []
     vague: list[tuple[Mutation, Record]] = []
@@ -94,7 +86,7 @@ async def test_every_mutation_is_found_and_nearly_all_are_named_to_the_row(lived
 
 
 async def test_every_kind_of_mutation_is_found_in_every_table(lived: Lived) -> None:
-    evidence = kept(lived.past)
+    evidence = lived.past.kept()
     async with mutating(lived, SEED) as (connection, mutator):
         together = mutator.kinds[6:]
         for kind in together:

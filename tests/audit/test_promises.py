@@ -33,11 +33,8 @@ async def judge(
     past: Past, *, connection: Connection | None = None, folder: Path | None = None, time: int | None = None
 ) -> tuple[Record, int]:
     """And how many promises are open."""
-    record, kept = Record(), Kept(past.network.chain_id)
-    for _, acts in past.history:
-        kept.apply(acts)
-    time = time or past.anchor.time
-    return record, await purchases.check(kept, record, time=time, connection=connection, folder=folder)
+    record, time = Record(), time or past.anchor.time
+    return record, await purchases.check(past.kept(), record, time=time, connection=connection, folder=folder)
 
 
 async def by_receipts(past: Past, folder: Path, *, time: int | None = None) -> tuple[Record, int]:
@@ -204,7 +201,7 @@ async def test_what_is_no_receipt_is_a_doubt(lived: Lived, tmp_path: Path) -> No
 
 
 def test_of_receipts_under_one_signature_every_altered_one_is_found() -> None:
-    kept, programme, key = Kept(31337), b"\x01" * 20, b"\x07" * 32
+    kept, programme, key = Kept(31337, {}), b"\x01" * 20, b"\x07" * 32
     issuer = signatures.address_of(key)
     for many in (1, 2, 5, 33):
         made = [Receipt(bytes([n]) * 20, n, bytes([n]) * 32, 5, 9, b"") for n in range(many)]

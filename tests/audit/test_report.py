@@ -156,6 +156,9 @@ def test_what_was_not_checked_is_never_said_to_be_proved() -> None:
     told = display.verdict(report.of(made))
     assert "5 facts" in told
     assert "Not checked: mirror (takes --database)" in told
+    assert "open" not in told
+    made.inputs["open_promises"] = 2
+    assert "2 promises are open: not minted, and not due." in display.verdict(report.of(made))
 
 
 def test_progress_that_is_piped_is_plain_lines() -> None:

@@ -35,9 +35,12 @@ from indexer.metrics import Metrics
 from indexer.store import Deployed
 from scripts.audit.acts import Act, Network, acts
 from scripts.audit.evidence import Block
+from scripts.audit.ledger import Ledger
+from scripts.audit.promises import Kept
 from scripts.audit.record import Record
 from tests.audit.reading import read
 from tests.conftest import Anvil
+from tests.contracts.world import MAX_FEE_BPS
 from tests.gateway.conftest import OPERATOR as OPERATOR_API_KEY
 from tests.gateway.conftest import Client, serve
 from tests.relayer.rig import MASTER, OPERATOR, Rig, open_rig
@@ -66,6 +69,13 @@ class Past:
     @property
     def anchor(self) -> Block:
         return self.history[-1][0]
+
+    def kept(self) -> Kept:
+        """By which receipts are judged: the history, replayed."""
+        ledger = Ledger.begun(self.network, Record(), max_fee_bps=MAX_FEE_BPS)
+        for _, found in self.history:
+            ledger.apply(found)
+        return Kept(self.network.chain_id, ledger.programmes)
 
 
 @dataclass
