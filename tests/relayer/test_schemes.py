@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -130,4 +131,7 @@ async def _deployed(network: Network, creation: str) -> bytes:
     [sender, *_] = await rpc.call("eth_accounts")
     data = creation if creation.startswith("0x") else "0x" + creation
     sent = await rpc.call("eth_sendTransaction", {"from": sender, "data": data, "gas": "0x200000"})
-    return from_hex((await rpc.call("eth_getTransactionReceipt", sent))["contractAddress"])
+    async with asyncio.timeout(10):  # a busy node answers before its block is there
+        while (receipt := await rpc.call("eth_getTransactionReceipt", sent)) is None:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+    return from_hex(receipt["contractAddress"])
