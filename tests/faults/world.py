@@ -234,12 +234,15 @@ class World:
     # --- waiting
 
     async def rows(self, query: str, *arguments: object) -> list[tuple[Any, ...]]:
-        """Whatever happens to the database meanwhile."""
+        """Whatever happens to the database meanwhile: its server may be away, and the mirror dropped and built anew."""
+        deadline = time.monotonic() + PATIENCE
         while True:
             try:
                 async with await psycopg.AsyncConnection.connect(self.postgres.url, autocommit=True) as connection:
                     return await (await connection.execute(query.encode(), arguments)).fetchall()
-            except psycopg.OperationalError:
+            except (psycopg.OperationalError, psycopg.errors.UndefinedTable):
+                if time.monotonic() > deadline:
+                    raise
                 await asyncio.sleep(0.05)
 
     def require_alive(self) -> None:
