@@ -137,6 +137,7 @@ class World:
         self.left = 0  # reorganisations, or false heads, before everything holds still
         self.parked = 0
         self.asked = 0  # requests since everything holds still
+        self.disturbed = 0  # times that something befell the database
         self.quiet = asyncio.Event()
         self._going = asyncio.Event()
 
@@ -217,7 +218,7 @@ class SimulatedRpc(Rpc):
         super().__init__("simulated")
         self.world, self.observer = world, observer
         self.idle = False  # its last request was for the head too, or brought the last blocks: it has caught up
-        self.settled = False  # and was answered while everything held still
+        self.settled: int | None = None  # and was answered while everything held still, after so many disturbances
         self.cut_short = False  # of the last logs; nobody can tell a node that always does it from the chain
 
     async def __aenter__(self) -> Self:
@@ -241,9 +242,9 @@ class SimulatedRpc(Rpc):
             world.asked += 1
             if world.asked > PATIENCE:
                 raise NotLive(f"{PATIENCE} requests, and the mirror has not reached block {world.chain.tip}")
-            if heads and self.settled:
+            if heads and self.settled == world.disturbed:
                 await world.park()
-        before = world.chain.view
+        before, disturbed = world.chain.view, world.disturbed
         if not world.calm:
             world.moves(idle=heads and self.idle)
             if world.draw.random() < world.temper.cuts:
@@ -251,8 +252,9 @@ class SimulatedRpc(Rpc):
             if world.draw.random() < world.temper.drops:
                 world.counts.kinds["mirror dropped"] += 1
                 await self.observer.execute("drop schema if exists mirror cascade")
+                world.disturbed += 1
         fetched = calls[-1]["method"] == "eth_getLogs" and world.draw.random() < 0.6
-        self.idle, self.settled = heads or fetched, heads and world.calm
+        self.idle, self.settled = heads or fetched, disturbed if heads and world.calm else None
         return self._answer(calls, before)
 
     async def _cut(self) -> None:
@@ -261,6 +263,7 @@ class SimulatedRpc(Rpc):
             "select pg_terminate_backend(pid) from pg_stat_activity "
             "where datname = current_database() and pid <> pg_backend_pid()"
         )
+        self.world.disturbed += 1
 
     def _answer(self, calls: list[faults.Call], before: View) -> bytes:
         world, now = self.world, self.world.chain.view
