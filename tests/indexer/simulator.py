@@ -16,12 +16,13 @@ import logging
 import random
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import Self
+from typing import LiteralString, Self
 
 import msgspec
+import psycopg
 import structlog
 import uvloop
 
@@ -41,6 +42,10 @@ from tests.indexer.simulated import CHAIN_ID, SimulatedBlock, SimulatedChain, Vi
 PATIENCE = 3000
 """Requests within which an indexer that nothing disturbs has caught up."""
 
+CUT = (
+    "select pg_terminate_backend(pid) from pg_stat_activity "
+    "where datname = current_database() and pid <> pg_backend_pid()"
+)
 SELDOM = ("indexer: built, not committed", "indexer: switched, not committed")
 CRASHES = tuple(point for point in crash.POINTS if point.startswith("indexer: ") and point not in SELDOM)
 SHAPES = ("shorter branch", "branch of the same length", "longer branch", "down to finality", "deeper than one search")
@@ -138,6 +143,7 @@ class World:
         self.parked = 0
         self.asked = 0  # requests since everything holds still
         self.disturbed = 0  # times that something befell the database
+        self.disturbing: set[asyncio.Task[None]] = set()
         self.quiet = asyncio.Event()
         self._going = asyncio.Event()
 
@@ -242,28 +248,35 @@ class SimulatedRpc(Rpc):
             world.asked += 1
             if world.asked > PATIENCE:
                 raise NotLive(f"{PATIENCE} requests, and the mirror has not reached block {world.chain.tip}")
+            if heads and world.disturbing:
+                await asyncio.wait(world.disturbing, timeout=5)
             if heads and self.settled == world.disturbed:
                 await world.park()
         before, disturbed = world.chain.view, world.disturbed
         if not world.calm:
             world.moves(idle=heads and self.idle)
             if world.draw.random() < world.temper.cuts:
-                await self._cut()
+                await self._befall("database connections cut", CUT)
             if world.draw.random() < world.temper.drops:
-                world.counts.kinds["mirror dropped"] += 1
-                await self.observer.execute("drop schema if exists mirror cascade")
-                world.disturbed += 1
+                await self._befall("mirror dropped", "drop schema if exists mirror cascade")
         fetched = calls[-1]["method"] == "eth_getLogs" and world.draw.random() < 0.6
         self.idle, self.settled = heads or fetched, disturbed if heads and world.calm else None
         return self._answer(calls, before)
 
-    async def _cut(self) -> None:
-        self.world.counts.kinds["database connections cut"] += 1
-        await self.observer.execute(
-            "select pg_terminate_backend(pid) from pg_stat_activity "
-            "where datname = current_database() and pid <> pg_backend_pid()"
-        )
-        self.world.disturbed += 1
+    async def _befall(self, kind: str, statement: LiteralString) -> None:
+        """Happens to the database, and whole, even if the indexer gives this request up meanwhile."""
+        world = self.world
+
+        async def happen() -> None:
+            with suppress(psycopg.errors.DeadlockDetected):  # the indexer won
+                await self.observer.execute(statement)
+                world.counts.kinds[kind] += 1
+                world.disturbed += 1
+
+        happening = asyncio.create_task(happen())
+        world.disturbing.add(happening)
+        happening.add_done_callback(world.disturbing.discard)
+        await asyncio.shield(happening)
 
     def _answer(self, calls: list[faults.Call], before: View) -> bytes:
         world, now = self.world, self.world.chain.view
