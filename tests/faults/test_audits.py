@@ -20,6 +20,8 @@ from tests.faults.processes import Postgres
 from tests.faults.world import World, living
 
 N = int(os.environ.get("N", 3))
+LIFE = 20
+"""Audits of one network: each is of all that was before."""
 SEED = int(os.environ.get("SEED") or 20261122)
 SLOTS = 4
 """A block is final once twice as many are above it."""
@@ -27,15 +29,17 @@ SLOTS = 4
 pytestmark = pytest.mark.asyncio
 
 
+@pytest.mark.parametrize("life", range(-(-N // LIFE)))
 async def test_no_audit_of_a_network_at_work_raises_an_alarm(
-    tmp_path: Path, postgres: Postgres, contracts: tuple[Deployment, Path]
+    tmp_path: Path, postgres: Postgres, contracts: tuple[Deployment, Path], life: int
 ) -> None:
-    print(f"SEED={SEED} N={N}")  # noqa: T201
-    async with living(tmp_path, postgres, contracts, seed=SEED, slots=SLOTS) as world:
+    many = min(LIFE, N - life * LIFE)
+    print(f"SEED={SEED} N={N}: {many} audits of network {life}")  # noqa: T201
+    async with living(tmp_path, postgres, contracts, seed=SEED + life, slots=SLOTS) as world:
         works = [asyncio.create_task(work) for work in (_trade(world), _reorganise(world))]
         try:
             await world.until(lambda: _has_final_batches(world), seconds=120, what="a final batch")
-            audited = [await _audit(world) for _ in range(N)]
+            audited = [await _audit(world) for _ in range(many)]
         finally:
             for work in works:
                 work.cancel()
@@ -43,7 +47,7 @@ async def test_no_audit_of_a_network_at_work_raises_an_alarm(
                 await asyncio.gather(*works)
     blocks = [anchor for anchor, _ in audited]
     facts = [sum(tally.proved for tally in record.tallies.values()) for _, record in audited]
-    print(f"{N} audits of blocks {blocks[0]} to {blocks[-1]}, {facts[0]:,} to {facts[-1]:,} facts each")  # noqa: T201
+    print(f"{many} audits of blocks {blocks[0]} to {blocks[-1]}, {facts[0]:,} to {facts[-1]:,} facts each")  # noqa: T201
     assert facts == sorted(facts)
     assert blocks[-1] > blocks[0]
     assert min(audited[-1][1].tallies[check].proved for check in ("batches", "state", "mirror")) > 0
