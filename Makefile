@@ -11,7 +11,7 @@ FORGE := node_modules/@foundry-rs/forge-*/bin/forge
 ALONE := tests/faults tests/system tests/browser tests/scripts/test_bench.py
 
 .PHONY: up test check bench bench-index reorgs fuzz kills weeks faults lies mutations audits replays schema twin clean install \
-	lock artifacts format gas prove symbolic static slither erc20 mutate
+	lock artifacts format gas prove symbolic analyse slither erc20 mutate
 
 up: install  ## PostgreSQL, a chain, contracts, sample merchants, a week of purchases, the gateway on 127.0.0.1:8000
 	@$(BIN)/points up
@@ -84,12 +84,12 @@ format: $(STAMP)/dev
 artifacts: $(STAMP)/dev $(STAMP)/node  ## recompile the contracts and regenerate their bindings
 	$(BIN)/python -m contracts.compile
 
-prove: symbolic static  ## what can be proved of the contracts, for all inputs, and what a static analysis finds
+prove: symbolic analyse  ## what can be proved of the contracts, for all inputs, and what a static analysis finds
 
 symbolic: $(STAMP)/prove $(STAMP)/node  ## the proofs alone
 	@$(BIN)/python -m scripts.prove symbolic
 
-static: $(STAMP)/prove $(STAMP)/node  ## the analyses alone: slither, and the ERC-20 suites of others
+analyse: $(STAMP)/prove $(STAMP)/node  ## the analyses alone: slither, and the ERC-20 suites of others
 	@$(BIN)/python -m scripts.prove static erc20
 
 slither: $(STAMP)/prove $(STAMP)/node  ## the static analysis alone

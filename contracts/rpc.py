@@ -112,10 +112,10 @@ class Rpc:
         after = response.headers.get("Retry-After")
         if response.status in (429, 503) and (after is not None or b'"error"' not in body):
             raise Throttled(f"HTTP {response.status}: {body[:200].decode(errors='replace')}", _seconds(after))
-        _require_text(body)
         # Some nodes put a JSON-RPC error into an HTTP 4xx; only a body that is none makes the status the error.
         if response.status >= 500 or (response.status >= 400 and b'"error"' not in body):
             raise Unavailable(f"HTTP {response.status}: {body[:200].decode(errors='replace')}")
+        _require_text(body)
         return body
 
 

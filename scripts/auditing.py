@@ -241,7 +241,7 @@ def liability(
     if to <= start:
         raise NotAsked("--to is the first day after the period, so it comes after --from.")
     options = _options(data, deployed, None, None, block, None, None, compare=False)
-    address = _address(programme)
+    address = _hexadecimal(programme, 20, "address")
 
     async def read() -> tuple[books.Books, Record]:
         async with run.opened(_urls(data, rpc)) as nodes:
@@ -339,10 +339,6 @@ def _resolved(block: str | None, urls: Sequence[str]) -> str | None:
 
 def _hash(block: str | None) -> bytes | None:
     return None if block is None else _hexadecimal(block, 32, "block's hash")
-
-
-def _address(text: str) -> bytes:
-    return _hexadecimal(text, 20, "address")
 
 
 def _hexadecimal(text: str, size: int, what: str) -> bytes:

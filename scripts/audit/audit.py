@@ -62,6 +62,7 @@ class Audit:
         self.next = deployed.first_block - 1  # the mirror begins with it, and nothing of ours is in it
         self.tip: bytes | None = None
         self.ledger: Ledger | None = None
+        self.kept: Kept | None = None
         self.shared: Immutables | None = None
         self.logs = self.purchases = 0
         named = msgspec.structs.asdict(deployed)
@@ -127,8 +128,9 @@ class Audit:
         if database is not None and self.mirrored:
             await self.mirror.end(tolerated=CLOSE)
         folder = self.options.receipts
-        kept = Kept(self.network.chain_id, ledger.programmes)
-        waiting = await purchases.check(kept, self.record, time=anchor.time, connection=database, folder=folder)
+        if self.kept is None:  # and for all rounds of a watch: what was proved of signatures is remembered
+            self.kept = Kept(self.network.chain_id, ledger.programmes)
+        waiting = await purchases.check(self.kept, self.record, time=anchor.time, connection=database, folder=folder)
         self.record.inputs["open_promises"] = waiting
 
     def _fresh(self, anchor: Anchor) -> None:
